@@ -1,0 +1,81 @@
+"""Configuration faults are all reported at once, with where, what and what to do."""
+
+import pytest
+
+from workflow.config import parse
+from workflow.errors import ConfigError
+
+
+def faults(raw):
+    with pytest.raises(ConfigError) as caught:
+        parse(raw)
+    return str(caught.value)
+
+
+def test_only_videos_is_required():
+    config = parse({"videos": "footage"})
+    assert config.choices["crop"].params.height == 512
+    assert config.catalog_settings()["videos"] == ["footage"]
+
+
+def test_short_keys_reach_their_stage():
+    config = parse({"videos": ["a"], "height": 256, "width": 128, "fps": 12, "max_side": 720})
+    assert (config.choices["crop"].params.height, config.choices["crop"].params.width) == (256, 128)
+    assert (config.choices["frames"].params.fps, config.choices["frames"].params.max_side) == (12, 720)
+
+
+def test_everything_wrong_is_said_at_once():
+    message = faults(
+        {
+            "video": ["a"],
+            "max_clip_frames": "many",
+            "stages": {
+                "depth": {},
+                "keypoints": {"backend": "openpose"},
+                "crop": {"params": {"hight": 3, "height": 100}},
+                "body": {"params": {"iterations": "x"}},
+            },
+        }
+    )
+    for part in (
+        "videos: missing",
+        "video: unknown key",
+        "max_clip_frames: input should be a valid integer (found 'many')",
+    ):
+        assert part in message
+    message = faults(
+        {
+            "videos": ["a"],
+            "splits": {"train": 0.5, "val": 0.1, "test": 0.1},
+            "stages": {
+                "depth": {},
+                "keypoints": {"backend": "openpose"},
+                "crop": {"params": {"hight": 3, "height": 100}},
+                "body": {"params": {"iterations": "x"}, "extra": 1},
+            },
+        }
+    )
+    for part in (
+        "splits: shares are (0.5, 0.1, 0.1)",
+        "stages.depth: unknown stage; one of body_model, frames",
+        "stages.keypoints.backend: unknown backend 'openpose'; one of mediapipe",
+        "stages.crop.params.hight: unknown key; one of",
+        "stages.crop.params.height: is 100, expected a multiple of 8",
+        "stages.body.params.iterations: input should be a valid integer (found 'x')",
+        "stages.body.extra: unknown key",
+    ):
+        assert part in message
+
+
+def test_a_key_given_twice_is_a_fault():
+    assert "keep one of them" in faults({"videos": ["a"], "height": 256, "stages": {"crop": {"params": {"height": 512}}}})
+
+
+def test_empty_videos_is_a_fault():
+    assert "videos: is empty" in faults({"videos": []})
+
+
+def test_an_impossible_combination_is_a_fault():
+    assert "min_clip_frames: is 50, expected at most max_clip_frames (20)" in faults(
+        {"videos": ["a"], "min_clip_frames": 50, "max_clip_frames": 20}
+    )

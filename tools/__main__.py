@@ -1,0 +1,91 @@
+"""The one runner: `python -m tools STAGE ...` runs a stage, `python -m tools STAGE COMMAND ...` asks about it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from pathlib import Path
+
+from tools import runner
+from workflow.errors import ConfigError, ContractError, ToolError
+from workflow.stage import File, Stage
+from workflow.stages import STAGES
+
+# Commands that are no stage runs; each module has `main(argv) -> exit code`.
+COMMANDS = {
+    "docs": "tools.docs.cli",
+    "catalog": "tools.catalog.cli",
+    "shards": "tools.shards.cli",
+    "tally": "tools.report.tally",
+}
+
+_FORMAT = "%(levelname).1s %(message)s"
+
+
+def parser(stage: Stage) -> argparse.ArgumentParser:
+    """Command line of a stage, from its declaration."""
+    made = argparse.ArgumentParser(prog=f"python -m tools {stage.name}", description=stage.summary)
+    made.add_argument("--backend", choices=sorted(stage.backends), default=stage.default)
+    made.add_argument("--version", type=int, help="backend version the caller planned with; must be this code's")
+    made.add_argument("--settings", default="{}", help="JSON object; see docs/configuration.md")
+    made.add_argument("--log", type=Path, help="also write the log to this file")
+    for port in stage.inputs:
+        several = isinstance(port, File) and port.each
+        made.add_argument(f"--{port.name.replace('_', '-')}", type=Path, required=True, nargs="*" if several else None)
+    for port in stage.outputs:
+        made.add_argument(f"--{port.name.replace('_', '-')}", type=Path, required=True)
+    return made
+
+
+def _configure_logging(log: Path | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log, mode="w"))
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers, force=True)
+    logging.captureWarnings(True)
+    for noisy in ("numba", "matplotlib", "PIL", "absl", "jax"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _run_stage(stage: Stage, argv: list[str]) -> None:
+    options = parser(stage).parse_args(argv)
+    _configure_logging(options.log)
+    backend = stage.backends[options.backend]
+    if options.version is not None and options.version != backend.version:
+        raise ToolError(
+            f"{stage.name}/{options.backend}: the job was planned for version {options.version}, "
+            f"this code is version {backend.version}; run snakemake again"
+        )
+    params = runner.settings_of(backend, runner.parse_settings(options.settings))
+    given = vars(options)
+    inputs = {port.name: given[port.name] for port in stage.inputs}
+    missing = [str(path) for value in inputs.values() for path in (value if isinstance(value, list) else [value]) if not path.exists()]
+    if missing:
+        raise ToolError(f"{stage.name}: input is missing: {', '.join(missing)}; run the stage that writes it")
+    runner.run(stage, options.backend, params, inputs, {port.name: given[port.name] for port in stage.outputs})
+
+
+def main(argv: list[str]) -> int:
+    """Run a stage or a command; returns the exit code."""
+    names = sorted({*STAGES, *COMMANDS})
+    if not argv or argv[0] in ("-h", "--help") or argv[0] not in names:
+        sys.stderr.write(f"usage: python -m tools NAME ...\n  names: {', '.join(names)}\n")
+        return 0 if argv and argv[0] in ("-h", "--help") else 2
+    name, rest = argv[0], argv[1:]
+    is_command = name in COMMANDS and (name not in STAGES or (rest and not rest[0].startswith("-")))
+    try:
+        if is_command:
+            _configure_logging(None)
+            return int(importlib.import_module(COMMANDS[name]).main(rest))
+        _run_stage(STAGES[name], rest)
+    except (ConfigError, ContractError, ToolError) as error:
+        logging.getLogger("tools").error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

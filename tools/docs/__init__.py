@@ -1,0 +1,1 @@
+"""Documents, schema and environment files, generated from the declarations so that they cannot drift."""

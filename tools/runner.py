@@ -1,0 +1,149 @@
+"""Runs one stage on one shard: opens inputs, calls the backend clip by clip, writes outputs whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import resource
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools import device, progress, provenance
+from workflow import catalog, layout, store
+from workflow.artifact import Artifact
+from workflow.errors import Rejected, ToolError
+from workflow.raster import Spool
+from workflow.stage import Backend, File, Params, Stage
+
+logger = logging.getLogger(__name__)
+
+Paths = Mapping[str, "Path | list[Path]"]
+
+
+def settings_of(backend: Backend, raw: Mapping[str, Any]) -> Params:
+    """Settings from JSON.
+
+    Raises:
+        ToolError: A key is unknown, or a value cannot work.
+    """
+    try:
+        params = backend.params(**raw)
+    except TypeError as error:
+        raise ToolError(f"--settings: {error}; see docs/configuration.md") from None
+    faults = params.faults()
+    if faults:
+        raise ToolError("--settings: " + "; ".join(faults))
+    return params
+
+
+def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping[str, Path]) -> None:
+    """Run a backend of a stage.
+
+    Args:
+        stage: Declaration of the stage.
+        name: Backend.
+        params: Its settings.
+        inputs: Path, or paths, of every input by name.
+        outputs: Path of every output by name.
+    """
+    started = time.monotonic()
+    backend = stage.backends[name]
+    if backend.resources.gpus:
+        chosen = device.claim(device.count())
+        logger.info("%s: GPU %s", stage.name, "chosen by the scheduler" if chosen is None else chosen)
+    Spool.directory = next(iter(outputs.values())).parent
+    for path in outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    logger.info("%s/%s v%d: start, settings %s", stage.name, name, backend.version, params)
+    module = importlib.import_module(f"tools.{stage.name}.{name}")
+    if stage.per_clip:
+        frames = _run_clips(stage, name, module, params, inputs, outputs)
+    else:
+        frames = 0
+        module.run(params, inputs, outputs)
+    for path in outputs.values():
+        logger.info("%s: wrote %s", stage.name, path)
+    seconds = time.monotonic() - started
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rate = f", {frames / seconds:.1f} frames/s" if frames else ""
+    logger.info("%s/%s: done in %.1f s%s, peak memory %.0f MB", stage.name, name, seconds, rate, peak_mb)
+
+
+def _run_clips(
+    stage: Stage, name: str, module: Any, params: Params, inputs: Paths, outputs: Mapping[str, Path]
+) -> int:
+    """Call the backend for every clip that no earlier stage rejected; returns the frames worked through."""
+    artifacts = [port for port in stage.inputs if not isinstance(port, File)]
+    files = {port.name: inputs[port.name] for port in stage.inputs if isinstance(port, File)}
+    (produced,) = stage.outputs  # a clip stage gives one artifact
+    assert isinstance(produced, type)
+    with contextlib.ExitStack() as stack:
+        readers: list[store.Reader[Artifact]] = [
+            stack.enter_context(store.Reader(_one(inputs[kind.name]), kind)) for kind in artifacts
+        ]
+        digests = {kind.name: reader.digest() for kind, reader in zip(artifacts, readers)}
+        digests.update({key: provenance.file_digest(_one(path)) for key, path in files.items()})
+        rows = None if readers else catalog.read_manifest(_one(files["clips"])).clips
+        clips = readers[0].clips if readers else tuple(row.id for row in rows or ())
+        made = provenance.record(
+            stage.name, name, stage.backends[name].version, vars(params), digests
+        )
+        writer = stack.enter_context(store.writing(outputs[produced.name], produced, made))
+        work = None
+        frames = 0
+        for index, clip in enumerate(progress.bar(clips, len(clips), f"{stage.name} {_one(next(iter(inputs.values()))).parent.name}")):
+            earlier = [found for reader in readers if (found := reader.rejection(clip))]
+            if earlier:
+                writer.reject(clip, earlier[0])
+                continue
+            if work is None:
+                work = module.load(params, files)
+            try:
+                if rows is None:
+                    result = work(*(reader.read(clip) for reader in readers))
+                else:
+                    result = work(rows[index], _source(rows[index]))
+            except Rejected as rejected:
+                logger.warning("%s: clip %s rejected: %s", stage.name, clip, rejected.reason)
+                writer.reject(clip, store.Rejection(stage.name, rejected.reason))
+                continue
+            frames += _length(result)
+            writer.add(clip, result)
+        return frames
+
+
+def _one(path: Path | list[Path]) -> Path:
+    if isinstance(path, list):
+        raise ToolError(f"got {len(path)} paths where one is expected: {path[0]} ...")
+    return path
+
+
+def _source(row: catalog.Clip) -> Path:
+    """Where the clip's video lies now; it may have been renamed since the shard was made."""
+    found = [path for path in catalog.read(layout.CATALOG).paths(row.sha256) if Path(path).is_file()]
+    if not found:
+        raise Rejected("the source video is no longer there")
+    return Path(found[0])
+
+
+def _length(artifact: Artifact) -> int:
+    """Number of frames of a clip."""
+    for field_name, spec in artifact.specs().items():
+        if spec.axes[0][0] == "time":
+            return len(getattr(artifact, field_name))
+    return 0
+
+
+def parse_settings(text: str) -> dict[str, Any]:
+    """Settings from the command line."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ToolError(f"--settings: is not JSON ({error}): {text}") from None
+    if not isinstance(raw, dict):
+        raise ToolError(f"--settings: is {type(raw).__name__}, expected a JSON object")
+    return raw

@@ -1,0 +1,173 @@
+"""From `config.yaml` to a checked configuration. Every fault is reported at once, before any job starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Union
+
+from pydantic import TypeAdapter, ValidationError
+
+from workflow.errors import ConfigError
+from workflow.stage import Backend, Params, Stage
+from workflow.stages import STAGES
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Shares of the data set; a video, or all videos of a named subject, goes to one split."""
+
+    train: float = 0.9
+    val: float = 0.05
+    test: float = 0.05
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Top-level keys of `config.yaml`."""
+
+    videos: Union[str, list[str]]  # folders, globs and files
+    subjects: int = 1  # people per span of video; each becomes a clip of its own
+    max_clip_frames: int = 300  # longer shots are split
+    min_clip_frames: int = 2  # shorter ones are rejected
+    shard_frames: int = 2_000  # frames in a shard, at most (one clip may exceed it)
+    splits: Splits = field(default_factory=Splits)
+    fps: Optional[float] = None  # resample to this rate; null keeps every frame
+    max_side: Optional[int] = None  # px; larger sources are scaled down; null keeps the size
+    height: int = 512  # px, of the training frames; a multiple of 8
+    width: int = 512  # px
+    stages: dict[str, Any] = field(default_factory=dict)  # per stage: backend, params
+
+
+# Top-level keys that are settings of a stage, so that common ones need no nesting.
+SHORTCUTS = {"fps": "frames", "max_side": "frames", "height": "crop", "width": "crop"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Backend and settings of one stage."""
+
+    stage: Stage
+    name: str
+    backend: Backend
+    params: Params
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that can run."""
+
+    settings: Settings
+    choices: dict[str, Choice]
+
+    def catalog_settings(self) -> dict[str, Any]:
+        """What decides which clips there are."""
+        videos = self.settings.videos
+        return {
+            "videos": [videos] if isinstance(videos, str) else list(videos),
+            "max_clip_frames": self.settings.max_clip_frames,
+            "min_clip_frames": self.settings.min_clip_frames,
+            "shard_frames": self.settings.shard_frames,
+            "subjects": self.settings.subjects,
+            "splits": dataclasses.asdict(self.settings.splits),
+        }
+
+
+def _validated(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
+    """Validate one section strictly; add its faults with their place."""
+    known = {f.name for f in dataclasses.fields(kind)}
+    unknown = [key for key in value if key not in known]
+    for key in unknown:
+        faults.append(f"{where}{key}: unknown key; one of {', '.join(sorted(known))}")
+    try:
+        section = {key: item for key, item in value.items() if key in known}
+        return TypeAdapter(kind).validate_json(json.dumps(section), strict=True)
+    except ValidationError as error:
+        for item in error.errors():
+            path = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("list[", "str", "function-")))
+            found = "" if item["type"] == "missing" else f" (found {item['input']!r})"
+            faults.append(f"{where}{path}: {item['msg'][0].lower()}{item['msg'][1:]}{found}")
+        return None
+
+
+def _settings_faults(settings: Settings) -> list[str]:
+    faults = []
+    if not settings.videos:
+        faults.append("videos: is empty, expected at least one folder, glob or file")
+    for key, low in (("subjects", 1), ("max_clip_frames", 2), ("min_clip_frames", 1), ("shard_frames", 1)):
+        if getattr(settings, key) < low:
+            faults.append(f"{key}: is {getattr(settings, key)}, expected at least {low}")
+    if settings.min_clip_frames > settings.max_clip_frames:
+        faults.append(
+            f"min_clip_frames: is {settings.min_clip_frames}, expected at most max_clip_frames "
+            f"({settings.max_clip_frames})"
+        )
+    shares = dataclasses.astuple(settings.splits)
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        faults.append(f"splits: shares are {shares}, expected none negative and a sum of 1")
+    return faults
+
+
+def _choice(stage: Stage, section: Any, settings: Settings, given: Mapping[str, Any], faults: list[str]) -> Choice | None:
+    where = f"stages.{stage.name}"
+    if not isinstance(section, Mapping):
+        faults.append(f"{where}: is {section!r}, expected `backend:` and `params:`")
+        return None
+    for key in section:
+        if key not in ("backend", "params"):
+            faults.append(f"{where}.{key}: unknown key; one of backend, params")
+    name = section.get("backend", stage.default)
+    if name not in stage.backends:
+        faults.append(f"{where}.backend: unknown backend {name!r}; one of {', '.join(stage.backends)}")
+        return None
+    backend = stage.backends[name]
+    params = section.get("params") or {}
+    if not isinstance(params, Mapping):
+        faults.append(f"{where}.params: is {params!r}, expected keys with values")
+        return None
+    merged = dict(params)
+    known = {f.name for f in dataclasses.fields(backend.params)}
+    for key, target in SHORTCUTS.items():
+        if target != stage.name:
+            continue
+        if key in given and key in params:
+            faults.append(f"{where}.params.{key}: also set by the top-level key {key!r}; keep one of them")
+        elif key in given and key not in known:
+            faults.append(f"{key}: has no effect, backend {name!r} of {where} has no such setting; remove it")
+        elif key in given:
+            merged[key] = getattr(settings, key)
+    validated = _validated(backend.params, merged, f"{where}.params.", faults)
+    if validated is None:
+        return None
+    faults.extend(f"{where}.params.{fault}" for fault in validated.faults())
+    return Choice(stage, name, backend, validated)
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration.
+
+    Args:
+        raw: Contents of `config.yaml`, `--config` already merged in.
+
+    Raises:
+        ConfigError: Lists every fault, one a line.
+    """
+    faults: list[str] = []
+    if "videos" not in raw:
+        faults.append("videos: missing; name a folder, glob or file, such as `videos: [footage]`")
+    settings = _validated(Settings, {"videos": ["-"], **raw}, "", faults)
+    choices: dict[str, Choice] = {}
+    if settings is not None:
+        faults.extend(_settings_faults(settings))
+        for name in settings.stages:
+            if name not in STAGES:
+                faults.append(f"stages.{name}: unknown stage; one of {', '.join(STAGES)}")
+        for name, stage in STAGES.items():
+            choice = _choice(stage, settings.stages.get(name) or {}, settings, raw, faults)
+            if choice is not None:
+                choices[name] = choice
+    if faults:
+        raise ConfigError("config.yaml:\n" + "\n".join(f"  {fault}" for fault in faults))
+    assert settings is not None
+    return Config(settings, choices)

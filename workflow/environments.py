@@ -1,0 +1,44 @@
+"""Software environments: the packages each dependency set asks for. `python -m tools docs` writes `envs/` from it.
+
+Versions come from `envs/plain.pin.txt`, the one set that was seen to hold together; a dependency set is the part of
+it that its packages need. NVIDIA builds of torch bring their own libraries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One dependency set.
+
+    Attributes:
+        packages: What the code imports, as PyPI names.
+        without: Dependencies of those packages that nothing here uses.
+        purpose: One line for the documents.
+    """
+
+    packages: tuple[str, ...]
+    purpose: str
+    without: tuple[str, ...] = ()
+
+
+_VIDEO = ("numpy", "opencv-contrib-python-headless", "ffmpeg-python", "imageio-ffmpeg", "tqdm")
+
+# mediapipe asks for these; its `solutions` use neither, and a desktop OpenCV needs system libraries.
+_UNUSED_BY_MEDIAPIPE = ("jax", "jaxlib", "sounddevice", "opencv-contrib-python", "matplotlib")
+
+ENVIRONMENTS: dict[str, Environment] = {
+    "core": Environment((*_VIDEO, "scenedetect", "scipy", "numba"), "decoding and array work", ("opencv-python",)),
+    "keypoints-mediapipe": Environment(
+        (*_VIDEO, "mediapipe", "matplotlib", "scipy", "numba"), "MediaPipe", _UNUSED_BY_MEDIAPIPE
+    ),
+    "body": Environment((*_VIDEO, "torch", "smplx", "anny", "numba", "libigl", "scipy"), "body model and fit"),
+    "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "zstandard", "jinja2", "pillow", "numba"), "shards and report"),
+    "train": Environment(
+        (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "zstandard",
+         "matplotlib", "tensorboard", "numba", "scipy"),
+        "trainer",
+    ),
+}  # fmt: skip

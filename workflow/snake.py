@@ -1,0 +1,178 @@
+"""From the declarations to Snakemake's directives. The Snakefile and the rules import this one module."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping, Union
+
+from workflow import catalog, layout
+from workflow.config import Choice, Config, parse
+from workflow.errors import ConfigError
+from workflow.stage import File, Port
+from workflow.stages import STAGES
+from workflow.stages.report import EVERY_PAGE, OVERVIEW
+from workflow.stages.shards import EVERY_SHARD, INDEX
+from workflow.stages.train import CHECKPOINT, VIDEO
+
+Paths = Union[str, list[str]]
+
+_RUN_LOCK = Path("catalog/.run")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Directives of one rule, ready to be unpacked."""
+
+    inputs: dict[str, Paths]
+    outputs: dict[str, str]
+    log: str
+    benchmark: str
+    env: str
+    module: str
+    threads: int
+    resources: dict[str, Any]
+    params: dict[str, Any]
+    command: str
+
+
+class Pipeline:
+    """Rules by stage name, and the targets."""
+
+    def __init__(self, config: Config, shards: Mapping[str, str]) -> None:
+        """Derive everything from a configuration and the catalog's shards.
+
+        Args:
+            config: Checked configuration.
+            shards: Split of every shard.
+        """
+        self.config = config
+        self._shards = dict(shards)
+        self._rules = {name: self._rule(choice) for name, choice in config.choices.items()}
+        self.dataset = [*self._each(EVERY_SHARD), INDEX.path, *self._each(EVERY_PAGE), OVERVIEW.path]
+        self.model = [CHECKPOINT.path, VIDEO.path]
+
+    def __getattr__(self, stage: str) -> Rule:
+        """Directives of a stage's rule."""
+        try:
+            return self.__dict__["_rules"][stage]
+        except KeyError:
+            raise AttributeError(f"no stage {stage!r}; one of {', '.join(STAGES)}") from None
+
+    def _each(self, port: File) -> list[str]:
+        return [port.path.format(shard=shard, split=split) for shard, split in self._shards.items()]
+
+    def _path(self, port: Port) -> Paths:
+        if not isinstance(port, File):
+            return layout.artifact(port)
+        return self._each(port) if port.each else port.path
+
+    def _rule(self, choice: Choice) -> Rule:
+        stage, backend = choice.stage, choice.backend
+        inputs = {port.name: self._path(port) for port in stage.inputs}
+        outputs = {port.name: str(self._path(port)) for port in stage.outputs}
+        job = "{shard}" if any("{shard}" in path for path in outputs.values()) else "all"
+        if any("{split}" in path for path in outputs.values()):
+            job = "{split}/{shard}"
+        flags = [f"--{name.replace('_', '-')} {{{side}.{name}:q}}" for side, names in
+                 (("input", inputs), ("output", outputs)) for name in names]  # fmt: skip
+        need = backend.resources
+        return Rule(
+            inputs=inputs,
+            outputs=outputs,
+            log=layout.log(stage.name, job),
+            benchmark=layout.benchmark(stage.name, job),
+            env=layout.environment(backend.env),
+            module=f"strata-{backend.env}",
+            threads=need.threads,
+            resources={
+                "mem_mb": _growing(need.mem_mb),
+                "runtime": need.runtime_min,
+                "gpu": need.gpus,
+                "gpu_class": need.gpu_class,
+            },
+            params={
+                "backend": choice.name,
+                "version": backend.version,
+                "settings": json.dumps(dataclasses.asdict(choice.params), sort_keys=True),
+            },
+            command=" ".join(
+                [
+                    f"python -m tools {stage.name} --backend {{params.backend}} --version {{params.version}}",
+                    "--settings {params.settings:q}",
+                    *flags,
+                    "--log {log:q}",
+                ]
+            ),
+        )
+
+
+def _growing(mem_mb: int) -> Callable[..., int]:
+    """Memory that grows with every attempt, for executors that resubmit."""
+
+    def memory(wildcards: Any, attempt: int) -> int:
+        return mem_mb * attempt
+
+    return memory
+
+
+def _hold_run_lock() -> None:
+    """Let one run at a time work in a directory. The kernel frees the lock when the process dies, however it dies."""
+    _RUN_LOCK.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(_RUN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(handle, 64).decode() or "unknown"
+        raise SystemExit(
+            f"{_RUN_LOCK}: another run works in this directory (process {holder.strip()}); wait for it to end, "
+            "or use another --directory"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+
+
+def _sync(config: Config, known: catalog.Catalog, dry_run: bool) -> catalog.Catalog:
+    """Bring new and changed videos into the catalog, in a process of its own."""
+    settings = config.catalog_settings()
+    if not catalog.pending(settings["videos"], known, Path.cwd()):
+        return known
+    command = [sys.executable, "-m", "tools", "catalog", "sync", "--settings", json.dumps(settings)]
+    into = Path(".snakemake") / f"dry-run-{os.getpid()}.jsonl"
+    if dry_run:
+        into.parent.mkdir(exist_ok=True)
+        command += ["--dry-run", "--into", str(into)]
+    environment = {**os.environ, "PYTHONPATH": str(layout.repository)}
+    try:
+        if subprocess.run(command, env=environment, check=False).returncode:
+            raise SystemExit("the catalog could not be brought up to date; see the message above")
+        return catalog.read(into if dry_run else layout.CATALOG)
+    finally:
+        into.unlink(missing_ok=True)
+
+
+def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
+    """Check the configuration, bring the catalog up to date, and derive the rules.
+
+    Args:
+        raw: Snakemake's `config`.
+        workflow: Snakemake's `workflow` object.
+    """
+    logging.getLogger("snakemake.logging")
+    try:
+        config = parse(raw)
+        known = catalog.read(layout.CATALOG)
+        if workflow.is_main_process:
+            if not workflow.dryrun:
+                _hold_run_lock()
+            known = _sync(config, known, workflow.dryrun)
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
+    return Pipeline(config, known.shards())

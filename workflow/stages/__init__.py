@@ -1,0 +1,40 @@
+"""One file per stage: its artifacts, its settings, its STAGE. PIPELINE is the table of contents."""
+
+from __future__ import annotations
+
+from workflow.stage import Stage
+from workflow.stages import (
+    body,
+    body_model,
+    canonical,
+    crop,
+    frames,
+    keypoints,
+    layers,
+    parsing,
+    report,
+    scene,
+    shards,
+    surface,
+    train,
+)
+
+PIPELINE: tuple[Stage, ...] = (
+    body_model.STAGE,
+    frames.STAGE,
+    keypoints.STAGE,
+    body.STAGE,
+    parsing.STAGE,
+    crop.STAGE,
+    canonical.STAGE,
+    surface.STAGE,
+    layers.STAGE,
+    scene.STAGE,
+    shards.STAGE,
+    shards.INDEX_STAGE,
+    report.STAGE,
+    report.OVERVIEW_STAGE,
+    train.STAGE,
+    train.SAMPLE_STAGE,
+)
+STAGES: dict[str, Stage] = {stage.name: stage for stage in PIPELINE}

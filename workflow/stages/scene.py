@@ -1,0 +1,49 @@
+"""Scene: the picture without the human."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow.artifact import Artifact, array, figures, raster
+from workflow.raster import Raster
+from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stages.crop import Crop
+from workflow.stages.frames import Frames
+from workflow.stages.layers import Layers
+from workflow.stages.parsing import Parsing
+
+
+@dataclass(frozen=True)
+class Scene(Artifact):
+    """Background in the crop's frame. Equal to the crop's `rgb` wherever `origin` is 0."""
+
+    name = "scene"
+
+    rgb: Raster = raster("time height width rgb=3", "uint8", codec="png", frame="crop")
+    origin: Raster = raster("time height width", "uint8", codec="png", frame="crop", bounds=(0, 2))
+    # 0 this frame's own pixel, 1 seen in another frame, 2 inpainted (conventions.SCENE_*)
+    valid: np.ndarray = array("time", "bool")
+    quality: dict[str, float] = figures()
+
+
+@dataclass(frozen=True)
+class TemporalParams(Params):
+    """Pixels of other frames, camera motion compensated; OpenCV inpainting for what no frame shows."""
+
+    dilate_px: int = 8  # by which the human grows before it is removed, px at 512 (hair, soft shadow edge)
+    samples: int = 24  # frames of the clip that are searched for the background
+    inpaint_radius_px: int = 5
+
+
+STAGE = Stage(
+    "scene",
+    "remove the human: pixels of other frames first, then inpainting",
+    inputs=(Frames, Parsing, Crop, Layers),
+    outputs=(Scene,),
+    backends={
+        "temporal": Backend("core", TemporalParams, Resources(threads=2, mem_mb=2_500), summary="temporal fill"),
+    },
+    default="temporal",
+)
