@@ -38,5 +38,9 @@ rule dataset:
         pipeline.dataset,
 
 
+onstart:
+    snake.hold_run_lock()
+
+
 onsuccess:
     shell("python -m tools tally")

@@ -87,15 +87,15 @@ def _run_clips(
         ]
         digests = {kind.name: reader.digest() for kind, reader in zip(artifacts, readers)}
         digests.update({key: provenance.file_digest(_one(path)) for key, path in files.items()})
-        rows = None if readers else catalog.read_manifest(_one(files["clips"])).clips
-        clips = readers[0].clips if readers else tuple(row.id for row in rows or ())
-        made = provenance.record(
-            stage.name, name, stage.backends[name].version, vars(params), digests
-        )
+        rows = () if readers else catalog.read_manifest(_one(files["clips"])).clips
+        known = None if readers else catalog.read(layout.CATALOG)
+        clips = readers[0].clips if readers else tuple(row.id for row in rows)
+        made = provenance.record(stage.name, name, stage.backends[name].version, vars(params), digests)
         writer = stack.enter_context(store.writing(outputs[produced.name], produced, made))
         work = None
         frames = 0
-        for index, clip in enumerate(progress.bar(clips, len(clips), f"{stage.name} {_one(next(iter(inputs.values()))).parent.name}")):
+        label = f"{stage.name} {outputs[produced.name].parent.name}"
+        for index, clip in enumerate(progress.bar(clips, len(clips), label)):
             earlier = [found for reader in readers if (found := reader.rejection(clip))]
             if earlier:
                 writer.reject(clip, earlier[0])
@@ -103,10 +103,10 @@ def _run_clips(
             if work is None:
                 work = module.load(params, files)
             try:
-                if rows is None:
+                if known is None:
                     result = work(*(reader.read(clip) for reader in readers))
                 else:
-                    result = work(rows[index], _source(rows[index]))
+                    result = work(rows[index], known.locate(rows[index].sha256, Path.cwd()))
             except Rejected as rejected:
                 logger.warning("%s: clip %s rejected: %s", stage.name, clip, rejected.reason)
                 writer.reject(clip, store.Rejection(stage.name, rejected.reason))
@@ -120,14 +120,6 @@ def _one(path: Path | list[Path]) -> Path:
     if isinstance(path, list):
         raise ToolError(f"got {len(path)} paths where one is expected: {path[0]} ...")
     return path
-
-
-def _source(row: catalog.Clip) -> Path:
-    """Where the clip's video lies now; it may have been renamed since the shard was made."""
-    found = [path for path in catalog.read(layout.CATALOG).paths(row.sha256) if Path(path).is_file()]
-    if not found:
-        raise Rejected("the source video is no longer there")
-    return Path(found[0])
 
 
 def _length(artifact: Artifact) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
-import logging
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,6 +24,11 @@ from workflow.stages.train import CHECKPOINT, VIDEO
 
 Paths = Union[str, list[str]]
 
+# Options of Snakemake that run no job.
+_LOOKING = frozenset(
+    ("--dry-run", "--dryrun", "--lint", "--list-rules", "--list-target-rules", "--dag", "--rulegraph", "--filegraph",
+     "--d3dag", "--summary", "--detailed-summary", "--list-input-changes", "--list-params-changes")
+)  # fmt: skip
 _RUN_LOCK = Path("catalog/.run")
 
 
@@ -123,8 +128,12 @@ def _growing(mem_mb: int) -> Callable[..., int]:
     return memory
 
 
-def _hold_run_lock() -> None:
-    """Let one run at a time work in a directory. The kernel frees the lock when the process dies, however it dies."""
+def hold_run_lock() -> None:
+    """Let one run at a time work in a directory. The kernel frees the lock when the process dies, however it dies.
+
+    Raises:
+        SystemExit: Another run works here.
+    """
     _RUN_LOCK.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(_RUN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -139,10 +148,16 @@ def _hold_run_lock() -> None:
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
 
+def _only_looks(argv: list[str]) -> bool:
+    """Whether Snakemake was asked to plan or tell only. It does not say so itself while it reads the Snakefile."""
+    long = any(word.split("=")[0] in _LOOKING for word in argv)
+    return long or any(re.fullmatch(r"-[npqF]*n[npqF]*", word) for word in argv)
+
+
 def _sync(config: Config, known: catalog.Catalog, dry_run: bool) -> catalog.Catalog:
     """Bring new and changed videos into the catalog, in a process of its own."""
     settings = config.catalog_settings()
-    if not catalog.pending(settings["videos"], known, Path.cwd()):
+    if not catalog.pending(settings["videos"], known, Path.cwd(), settings["subjects"]):
         return known
     command = [sys.executable, "-m", "tools", "catalog", "sync", "--settings", json.dumps(settings)]
     into = Path(".snakemake") / f"dry-run-{os.getpid()}.jsonl"
@@ -165,14 +180,11 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
         raw: Snakemake's `config`.
         workflow: Snakemake's `workflow` object.
     """
-    logging.getLogger("snakemake.logging")
     try:
         config = parse(raw)
         known = catalog.read(layout.CATALOG)
         if workflow.is_main_process:
-            if not workflow.dryrun:
-                _hold_run_lock()
-            known = _sync(config, known, workflow.dryrun)
+            known = _sync(config, known, dry_run=_only_looks(sys.argv))
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     return Pipeline(config, known.shards())

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import re
 import textwrap
 from typing import Any
 
@@ -49,7 +50,8 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _type(field: dataclasses.Field[Any]) -> str:
-    return str(field.type).replace("Union[", "").replace("Optional[", "null or ").rstrip("]").replace("|", "or")
+    text = re.sub(r"Optional\[(.*)\]$", r"null or \1", str(field.type))
+    return re.sub(r"Union\[(\w+), (.*)\]$", r"\1 or \2", text)
 
 
 def _table(kind: type) -> list[str]:

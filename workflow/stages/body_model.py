@@ -19,6 +19,7 @@ class SmplParams(Params):
     """Licensed SMPL file of the user's, converted once without running any code in it."""
 
     file: str = "SMPL_NEUTRAL.pkl"  # in model_zoo/weights; .pkl or .npz
+    uv: str = ""  # smpl_uv.obj in model_zoo/weights, for texture coordinates; empty: none, and the uv grid is 0
 
 
 STAGE = Stage(

@@ -19,7 +19,8 @@ class Canonical(Artifact):
 
     Grids have voxels of 0.025 m, indexed (x, y, z) from their origin. `nearest` holds, for every voxel of the
     posed frame's grid, the index of the nearest vertex; its blend weights are `weights[nearest]`, its distance
-    follows from the vertex.
+    follows from the vertex. Frames where `valid` is false have an empty grid of shape (0, 0, 0) and origin 0.
+    `bigpose_uv` is 0 everywhere for a body file without texture coordinates (quality figure `uv_share` 0).
     """
 
     name = "canonical"

@@ -18,11 +18,23 @@ class PageParams(Params):
 
     frames: int = 6  # moments shown of every clip
     tile_px: int = 192  # height of a picture in the contact sheet
+    preview_frames: int = 12  # pictures in the moving preview of every clip; 0 leaves it out
+
+    def faults(self) -> list[str]:
+        """Values that cannot work."""
+        found = [] if 1 <= self.frames <= 24 else [f"frames: is {self.frames}, expected 1 to 24"]
+        if not 32 <= self.tile_px <= 1024:
+            found.append(f"tile_px: is {self.tile_px}, expected 32 to 1024 px")
+        if not 0 <= self.preview_frames <= 120:
+            found.append(f"preview_frames: is {self.preview_frames}, expected 0 to 120")
+        return found
 
 
 @dataclass(frozen=True)
 class OverviewParams(Params):
     """One self-contained page over all shards."""
+
+    thumbnails: int = 500  # clips that get a picture in the table; further ones have a link only
 
 
 STAGE = Stage(

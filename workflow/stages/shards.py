@@ -32,6 +32,16 @@ class ZarrParams(Params):
     depth_error_m: float = 0.001  # largest error of stored depth where it is metric
     min_valid_share: float = 0.5  # clips in which fewer frames are valid in all layers are rejected
 
+    def faults(self) -> list[str]:
+        """Values that cannot work."""
+        checks = (
+            (self.profile in ("lossless", "jpeg"), f"profile: is {self.profile!r}, expected lossless or jpeg"),
+            (self.chunk_frames >= 1, f"chunk_frames: is {self.chunk_frames}, expected at least 1"),
+            (self.depth_error_m > 0, f"depth_error_m: is {self.depth_error_m}, expected more than 0"),
+            (0 <= self.min_valid_share <= 1, f"min_valid_share: is {self.min_valid_share}, expected 0 to 1"),
+        )
+        return [fault for fine, fault in checks if not fine]
+
 
 @dataclass(frozen=True)
 class ParquetParams(Params):

@@ -21,10 +21,18 @@ class TrainParams(Params):
     """Conditional latent video diffusion on windows of the shards."""
 
     recipe: str = "tiny"  # tools/train/recipes.py
-    steps: int = 60
+    steps: int = 60  # of the denoiser; `tiny` trains its autoencoder for 100 more before. Raising it goes on training
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
-    save_every: int = 20  # steps between resumable checkpoints
+    save_every: int = 20  # steps between resumable states, kept in train/state
+
+    def faults(self) -> list[str]:
+        """Values that cannot work."""
+        found = _device_faults(self.device)
+        for name in ("steps", "save_every"):
+            if getattr(self, name) < 1:
+                found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
+        return found
 
 
 @dataclass(frozen=True)
@@ -32,10 +40,26 @@ class SampleParams(Params):
     """Video from the trained model, on motion and scene of a held-out clip."""
 
     clip: str = ""  # clip id that gives motion and scene; empty takes the first clip of `val`, then of `test`
+    identity: str = ""  # clip id that gives the subject; empty takes `clip`
+    scene: str = ""  # clip id that gives scene and occluders; empty takes `clip`
+    frames: int = 24  # of the video, at most the clip's; longer than the model's window by overlapping windows
     steps: int = 20  # denoising steps
-    guidance: float = 2.0
+    guidance: float = 2.0  # 1 is the conditional model as it is
     seed: int = 0
-    device: str = "auto"
+    device: str = "auto"  # auto, cpu or cuda
+
+    def faults(self) -> list[str]:
+        """Values that cannot work."""
+        found = _device_faults(self.device)
+        for name in ("frames", "steps"):
+            if getattr(self, name) < 1:
+                found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
+        return found
+
+
+def _device_faults(device: str) -> list[str]:
+    choices = ("auto", "cpu", "cuda")
+    return [] if device in choices else [f"device: is {device!r}, expected one of {', '.join(choices)}"]
 
 
 STAGE = Stage(

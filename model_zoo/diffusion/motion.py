@@ -1,0 +1,74 @@
+"""Structured motion code (MIMO section 3.2): learned codes on the body's vertices, drawn and convolved in 3D."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model_zoo.diffusion.config import GLOBAL_SIZE, MimoConfig
+from model_zoo.diffusion.rasterize import DifferentiableRasterizer
+from model_zoo.diffusion.temporal import TemporalAttentionLayer
+
+_HEAD_CHANNELS = 8
+
+
+class StructuredMotionEncoder(nn.Module):
+    """Vertices to a feature map of the latent's size, and to one vector per frame.
+
+    The map goes through a last layer that starts at zero: a fresh encoder leaves the denoiser as it was.
+    """
+
+    def __init__(self, config: MimoConfig) -> None:
+        """Build for a configuration; `num_vertices`, `code_dim` and `motion_size` fix the codes and the raster."""
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(config.num_vertices, config.code_dim) * config.code_dim**-0.5)
+        self.draw = DifferentiableRasterizer(config.motion_size)
+        layers: list[nn.Module] = []
+        width, scale = config.code_dim + 2, config.motion_scale  # codes, mask, depth
+        for channels in config.motion_channels:
+            stride = 2 if scale > 1 else 1
+            scale //= stride
+            layers += [nn.Conv3d(width, channels, 3, stride=(1, stride, stride), padding=1), nn.SiLU()]
+            width = channels
+        if scale > 1:
+            raise ValueError(f"motion_channels {config.motion_channels} has too few layers for scale {config.motion_scale}")
+        self.convolve = nn.Sequential(*layers)
+        self.attend = TemporalAttentionLayer(width, _HEAD_CHANNELS, _HEAD_CHANNELS) if config.motion_temporal else None
+        self.out = nn.Conv3d(width, config.unet_channels[0], 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.pool = nn.Linear(width, GLOBAL_SIZE)
+
+    def raster(self, vertices: Tensor, faces: Tensor, intrinsics: Tensor) -> Tensor:
+        """Codes, mask and relative depth as pixels see them.
+
+        Args:
+            vertices: Shape (B, T, V, 3), m, camera frame.
+            faces: Shape (F, 3), int64.
+            intrinsics: Shape (B, T, 3, 3), px of the raster (`MimoConfig.motion_size`).
+
+        Returns:
+            Shape (B, code_dim + 2, T, H, W). Depth is relative to the body's mean, m, 0 outside.
+        """
+        batch, frames = vertices.shape[:2]
+        features, mask, depth = self.draw(vertices.flatten(0, 1), faces, self.codes, intrinsics.flatten(0, 1))
+        middle = vertices.flatten(0, 1)[..., 2].mean(1).reshape(-1, 1, 1, 1)
+        drawn = torch.cat([features, mask.to(features.dtype), torch.where(mask, depth - middle, 0.0)], 1)
+        return drawn.unflatten(0, (batch, frames)).transpose(1, 2)
+
+    def forward(self, vertices: Tensor, faces: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode a motion.
+
+        Args:
+            vertices: Shape (B, T, V, 3), m, camera frame.
+            faces: Shape (F, 3), int64.
+            intrinsics: Shape (B, T, 3, 3), px of the raster.
+
+        Returns:
+            map: Shape (B, C, T, h, w) with C the denoiser's first width, to be added to its input features.
+            pooled: Shape (B, 512, T).
+        """
+        features = self.convolve(self.raster(vertices, faces, intrinsics))
+        if self.attend is not None:
+            features = self.attend(features)
+        return self.out(features), self.pool(features.mean((-2, -1)).transpose(1, 2)).transpose(1, 2)

@@ -1,0 +1,180 @@
+"""Layers of a clip, as arrays, to what the model takes: sized, scaled, masked, with the camera moved along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_zoo.diffusion.config import MimoConfig
+
+# Layers of a shard that the model is made from (docs/shard-format.md).
+LAYERS = ("rgb", "scene", "human", "occluder", "valid", "global_orient", "body_pose", "transl", "intrinsics")
+REFERENCE_MARGIN = 0.05  # of the subject's height, around the subject (menyifang/MIMO)
+_WHITE, _BLACK = 255, 0
+
+
+class ClipArrays(NamedTuple):
+    """A window of a clip at the model's size; in a batch every array has one axis more in front.
+
+    Attributes:
+        video: Shape (3, T, H, W), float32, -1 to 1.
+        scene: Same.
+        occluder: Same; black outside the occluders.
+        human_mask: Shape (T, H, W), float32, 0 to 1.
+        occluder_mask: Same.
+        valid: Shape (T,), bool; false for frames without a subject and for padding.
+        betas: Shape (10,), float32.
+        pose: Shape (T, 72), float32, rad.
+        transl: Shape (T, 3), float32, m, camera frame.
+        intrinsics: Shape (T, 3, 3), float32, px of the motion raster.
+        reference: Shape (3, S, S), float32, -1 to 1; the subject on white.
+    """
+
+    video: np.ndarray
+    scene: np.ndarray
+    occluder: np.ndarray
+    human_mask: np.ndarray
+    occluder_mask: np.ndarray
+    valid: np.ndarray
+    betas: np.ndarray
+    pose: np.ndarray
+    transl: np.ndarray
+    intrinsics: np.ndarray
+    reference: np.ndarray
+
+
+class ClipBatch(NamedTuple):
+    """`ClipArrays` of several windows as tensors on one device; see there."""
+
+    video: Tensor
+    scene: Tensor
+    occluder: Tensor
+    human_mask: Tensor
+    occluder_mask: Tensor
+    valid: Tensor
+    betas: Tensor
+    pose: Tensor
+    transl: Tensor
+    intrinsics: Tensor
+    reference: Tensor
+
+
+class Placement(NamedTuple):
+    """How a source frame fills a target: scaled by one factor, what is too much cut off around the centre."""
+
+    scale: float
+    left: float  # px of the scaled frame
+    top: float
+    height: int
+    width: int
+
+    @classmethod
+    def cover(cls, source: tuple[int, int], target: tuple[int, int]) -> Placement:
+        """Smallest scaling that fills `target` (H, W) from `source` (H, W)."""
+        scale = max(target[0] / source[0], target[1] / source[1])
+        return cls(scale, (source[1] * scale - target[1]) / 2, (source[0] * scale - target[0]) / 2, *target)
+
+    def picture(self, image: np.ndarray) -> np.ndarray:
+        """Resample (H, W) or (H, W, 3), uint8 or float32; areas are averaged where it shrinks."""
+        height = self.height / self.scale
+        width = self.width / self.scale
+        top, left = round(self.top / self.scale), round(self.left / self.scale)
+        part = image[top : top + round(height), left : left + round(width)]
+        how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
+        return cv2.resize(part, (self.width, self.height), interpolation=how)
+
+    def intrinsics(self, matrices: np.ndarray) -> np.ndarray:
+        """Camera matrices (..., 3, 3) of the target; pixel centres lie on whole numbers in both frames."""
+        moved = matrices.astype(np.float64)
+        moved[..., :2, :] *= self.scale
+        moved[..., 0, 2] += 0.5 * self.scale - 0.5 - self.left
+        moved[..., 1, 2] += 0.5 * self.scale - 0.5 - self.top
+        return moved.astype(np.float32)
+
+
+def clip_arrays(
+    layers: Mapping[str, np.ndarray],
+    betas: np.ndarray,
+    reference_rgb: np.ndarray,
+    reference_human: np.ndarray,
+    config: MimoConfig,
+    frames: int,
+) -> ClipArrays:
+    """Make a sample of a window.
+
+    Args:
+        layers: `LAYERS` by name, each with t >= 1 frames in front; a window shorter than `frames` is padded with its
+            last frame, marked as not valid.
+        betas: Shape (10,), SMPL shape.
+        reference_rgb: Shape (H, W, 3), uint8, the frame that shows who the subject is.
+        reference_human: Shape (H, W), bool.
+        config: Sizes.
+        frames: T of the sample.
+    """
+    rgb, scene = layers["rgb"], layers["scene"]
+    place = Placement.cover(rgb.shape[1:3], (config.height, config.width))
+    raster = Placement.cover(rgb.shape[1:3], config.motion_size)
+    index = np.minimum(np.arange(frames), len(rgb) - 1)
+    occluder = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["occluder"]])
+    human = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["human"]])
+    video = np.stack([place.picture(frame) for frame in rgb])
+    hidden = np.stack(
+        [place.picture(np.where(mask[..., None], frame, np.uint8(_BLACK))) for frame, mask in zip(rgb, layers["occluder"])]
+    )
+    return ClipArrays(
+        video=_signed(video)[:, index],
+        scene=_signed(np.stack([place.picture(frame) for frame in scene]))[:, index],
+        occluder=_signed(hidden)[:, index],
+        human_mask=human[index],
+        occluder_mask=occluder[index],
+        valid=(layers["valid"][index] & (np.arange(frames) < len(rgb))),
+        betas=betas.astype(np.float32),
+        pose=np.concatenate([layers["global_orient"], layers["body_pose"]], 1)[index].astype(np.float32),
+        transl=layers["transl"][index].astype(np.float32),
+        intrinsics=raster.intrinsics(layers["intrinsics"])[index],
+        reference=reference_picture(reference_rgb, reference_human, config.reference_size),
+    )
+
+
+def reference_picture(rgb: np.ndarray, human: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The subject on white, cropped to a square with a margin; all white where there is no subject.
+
+    Args:
+        rgb: Shape (H, W, 3), uint8.
+        human: Shape (H, W), bool.
+        size: (S, S).
+
+    Returns:
+        Shape (3, S, S), float32, -1 to 1.
+    """
+    rows, columns = np.flatnonzero(human.any(1)), np.flatnonzero(human.any(0))
+    if not len(rows):
+        return np.ones((3, *size), np.float32)
+    height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    side = int(np.ceil(max(height, width) * (1 + 2 * REFERENCE_MARGIN)))
+    square = np.full((side, side, 3), _WHITE, np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    square[top : top + height, left : left + width] = np.where(human[inside][..., None], rgb[inside], np.uint8(_WHITE))
+    return _signed(Placement.cover((side, side), size).picture(square)[None])[:, 0]
+
+
+def collate(samples: list[ClipArrays], device: torch.device) -> ClipBatch:
+    """Stack samples along a new first axis."""
+    return ClipBatch(*(torch.from_numpy(np.stack(arrays)).to(device, non_blocking=True) for arrays in zip(*samples)))
+
+
+def to_pictures(video: Tensor) -> np.ndarray:
+    """Tensor (3, T, H, W), -1 to 1, as uint8 frames (T, H, W, 3)."""
+    scaled = (video.detach().float().cpu() / 2 + 0.5).clamp(0, 1) * 255
+    return scaled.round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().numpy()
+
+
+def _signed(frames: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) uint8 as (3, T, H, W) float32, -1 to 1."""
+    return np.ascontiguousarray(frames.transpose(3, 0, 1, 2), np.float32) / np.float32(127.5) - np.float32(1)

@@ -1,0 +1,258 @@
+"""Renders a shot frame by frame, and says exactly what is in every frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_zoo.raster.attributes import pixel_normals, vertex_normals
+from model_zoo.raster.zbuffer import Raster, Rasterizer
+from model_zoo.synthetic import shade
+from model_zoo.synthetic.camera import Camera, project, to_camera
+from model_zoo.synthetic.dressed import DressedBody
+from model_zoo.synthetic.materials import material_table, outfit_table
+from model_zoo.synthetic.mesh import Mesh
+from model_zoo.synthetic.motion import Motion
+from model_zoo.synthetic.scenes import Light, Scene
+from model_zoo.synthetic.shadow import GroundShadow
+
+_SHADOW_REACH = 2.6  # m around the subject that is searched for shadowed ground
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person and what they do."""
+
+    body: DressedBody
+    motion: Motion
+
+
+@dataclass(frozen=True)
+class Prop:
+    """A thing that moves: a mesh about the origin and where it is in every frame, (T, 3), m, world."""
+
+    mesh: Mesh
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Everything that is in front of one camera over one clip.
+
+    Attributes:
+        name: Name of the clip.
+        fps: Frames per second.
+        scene: What stands still.
+        camera: The camera.
+        subject: The person the clip is about.
+        others: Other people.
+        props: Moving things; they count as occluders where they hide the subject.
+        grain: Standard deviation of the picture noise is about half of this, in steps of 255.
+        seed: Other seeds, other textures and grain.
+    """
+
+    name: str
+    fps: float
+    scene: Scene
+    camera: Camera
+    subject: Actor
+    others: tuple[Actor, ...] = ()
+    props: tuple[Prop, ...] = ()
+    grain: float = 4.0
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.subject.motion)
+
+
+@dataclass(frozen=True)
+class FrameTruth:
+    """What a frame shows at its pixel centres, exactly.
+
+    Attributes:
+        depth: Shape (H, W), float32, m, camera z of whatever is seen; 0 is sky.
+        human: Shape (H, W), bool, the subject is seen.
+        amodal: Shape (H, W), bool, the subject would be seen if nothing stood before it.
+        occluder: Shape (H, W), bool, something stands before the subject.
+        parsing: Shape (H, W), uint8, part of the subject that is seen (SCHP's classes), 0 elsewhere.
+        body_depth: Shape (H, W), float32, m, camera z of the subject where `amodal`, else 0.
+        body_normal: Shape (H, W, 3), float32, camera frame, unit length where `amodal`, else 0.
+        keypoints: Shape (23, 2), px, COCO's 17 points and the 6 of the feet.
+        in_view: Shape (23,), bool, the point lies in front of the camera and inside the picture.
+    """
+
+    depth: np.ndarray
+    human: np.ndarray
+    amodal: np.ndarray
+    occluder: np.ndarray
+    parsing: np.ndarray
+    body_depth: np.ndarray
+    body_normal: np.ndarray
+    keypoints: np.ndarray
+    in_view: np.ndarray
+
+
+class _Solid:
+    """A mesh ready to be drawn."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.normals = vertex_normals(mesh.vertices, mesh.faces)
+        self.materials = material_table(mesh)
+
+
+class Renderer:
+    """Renders the frames of one shot, in any order; an object serves one thread."""
+
+    def __init__(self, shot: Shot, samples: int = 2) -> None:
+        """Prepare.
+
+        Args:
+            shot: What to render.
+            samples: Samples along each side of a pixel; 1 is quick and jagged.
+        """
+        self.shot, self.samples = shot, samples
+        camera = shot.camera
+        self._fine = camera.scaled(camera.height * samples, camera.width * samples)
+        size = (self._fine.height, self._fine.width)
+        self._rasterizer = Rasterizer(*size)
+        self._colour, self._depth = np.zeros((*size, 3), np.float32), np.zeros(size, np.float32)
+        self._still: tuple[np.ndarray, np.ndarray] | None = None
+        self._scene = _Solid(shot.scene.mesh)
+        self._props = [_Solid(prop.mesh) for prop in shot.props]
+        self._actors = (shot.subject, *shot.others)
+        self._transforms = [actor.body.transforms(actor.motion) for actor in self._actors]
+        self._outfits = [outfit_table(actor.body) for actor in self._actors]
+        self._light = _light_row(shot.scene.light)
+        self._shadow = GroundShadow(shot.scene.light)
+        self._table = shade.srgb_table()
+        self._coarse: list[Rasterizer] = []
+
+    def frame(self, t: int) -> np.ndarray:
+        """Picture of frame t, (H, W, 3) uint8, RGB."""
+        pose = self._fine.world_from_camera[t]
+        posed = [actor.body.vertices(moves[t]) for actor, moves in zip(self._actors, self._transforms)]
+        self._backdrop(t)
+        self._cast_shadows(t, posed)
+        for solid, prop in zip(self._props, self.shot.props):
+            self._draw_solid(solid, solid.mesh.vertices + prop.places[t], pose)
+        for number, (actor, vertices) in enumerate(zip(self._actors, posed)):
+            self._draw_actor(number, actor.body, vertices, pose)
+        picture = np.empty((self.shot.camera.height, self.shot.camera.width, 3), np.uint8)
+        seed = 1000 * self.shot.seed + 7 * t
+        shade.develop(self._colour, self.samples, self._table, self.shot.grain, seed, picture)
+        return picture
+
+    def truth(self, t: int) -> FrameTruth:
+        """What frame t shows, sampled at pixel centres."""
+        camera = self.shot.camera
+        if not self._coarse:
+            self._coarse = [Rasterizer(camera.height, camera.width) for _ in range(2)]
+        pose, k = camera.world_from_camera[t], camera.intrinsics
+        before = np.zeros((camera.height, camera.width), np.float32)
+        solids = [self._scene.mesh] + [prop.mesh.moved(prop.places[t]) for prop in self.shot.props]
+        surfaces = [(mesh.vertices, mesh.faces) for mesh in solids]
+        surfaces += [
+            (actor.body.vertices(moves[t]), actor.body.faces)
+            for actor, moves in zip(self.shot.others, self._transforms[1:])
+        ]
+        for vertices, faces in surfaces:
+            seen = self._coarse[0](to_camera(vertices, pose), faces, k).depth
+            nearer = (seen > 0) & ((before == 0) | (seen < before))
+            before[nearer] = seen[nearer]
+        body = self.shot.subject.body
+        vertices = to_camera(body.vertices(self._transforms[0][t]), pose)
+        raster = self._coarse[1](vertices, body.faces, k)
+        amodal = raster.face_index >= 0
+        human = amodal & ((before == 0) | (raster.depth < before))
+        parsing = np.empty(amodal.shape, np.uint8)
+        shade.label_body(
+            raster.face_index, raster.barycentrics, human, body.faces, body.template, body.marks.values,
+            self._outfits[0], parsing,
+        )  # fmt: skip
+        points = to_camera(body.keypoints(self._transforms[0][t]), pose)
+        pixels = project(points * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.0] * np.maximum(points[:, 2:], 1e-3), k)
+        inside = (pixels > -0.5).all(1) & (pixels < [camera.width - 0.5, camera.height - 0.5]).all(1)
+        return FrameTruth(
+            depth=np.where(human, raster.depth, before),
+            human=human,
+            amodal=amodal,
+            occluder=amodal & ~human,
+            parsing=parsing,
+            body_depth=raster.depth.copy(),
+            body_normal=pixel_normals(raster, body.faces, vertex_normals(vertices, body.faces)),
+            keypoints=pixels,
+            in_view=inside & (points[:, 2] > 0),
+        )
+
+    def _backdrop(self, t: int) -> None:
+        """What stands still, without shadows, into the buffers; drawn once for a still camera."""
+        if self._still is not None:
+            np.copyto(self._colour, self._still[0])
+            np.copyto(self._depth, self._still[1])
+            return
+        pose = self._fine.world_from_camera[t]
+        inverse = np.linalg.inv(self._fine.intrinsics)
+        self._depth.fill(0.0)
+        self._draw_solid(self._scene, self._scene.mesh.vertices, pose)
+        shade.draw_sky(inverse, pose, self.shot.seed, self._colour, self._depth)
+        if self._fine.is_still():
+            self._still = self._colour.copy(), self._depth.copy()
+
+    def _cast_shadows(self, t: int, posed: list[np.ndarray]) -> None:
+        middle = self._transforms[0][t, 0, [0, 2], 3]
+        vertices, faces = list(posed), [actor.body.faces for actor in self._actors]
+        for solid, prop in zip(self._props, self.shot.props):
+            vertices.append(solid.mesh.vertices + prop.places[t])
+            faces.append(solid.mesh.faces)
+        mesh = self._scene.mesh
+        if mesh.occluder.any():
+            vertices.append(mesh.vertices)
+            faces.append(mesh.faces[mesh.occluder])
+        first = np.cumsum([0] + [len(part) for part in vertices])
+        together = np.concatenate([part + start for part, start in zip(faces, first)])
+        shadow, low_x, low_z = self._shadow(np.concatenate(vertices), together, middle)
+        pose = self._fine.world_from_camera[t]
+        corners = np.array([[dx, 0.0, dz] for dx in (-1, 1) for dz in (-1, 1)]) * _SHADOW_REACH
+        bounds = self._bounds(to_camera(corners + [middle[0], 0.0, middle[1]], pose))
+        shade.shade_ground(
+            np.linalg.inv(self._fine.intrinsics), pose, bounds, shadow, low_x, low_z, self._shadow.cell, self._light,
+            self._colour, self._depth,
+        )  # fmt: skip
+
+    def _draw_solid(self, solid: _Solid, vertices: np.ndarray, pose: np.ndarray) -> None:
+        seen, bounds = self._rasterize(vertices, solid.mesh.faces, pose)
+        shade.draw_mesh(
+            seen.face_index, seen.barycentrics, seen.depth, bounds, solid.mesh.faces, solid.mesh.uv, solid.normals,
+            solid.mesh.material, solid.materials, self._light, float(self._fine.intrinsics[0, 0]), self.samples,
+            self.shot.seed, self._colour, self._depth,
+        )  # fmt: skip
+
+    def _draw_actor(self, number: int, body: DressedBody, vertices: np.ndarray, pose: np.ndarray) -> None:
+        seen, bounds = self._rasterize(vertices, body.faces, pose)
+        shade.draw_body(
+            seen.face_index, seen.barycentrics, seen.depth, bounds, body.faces, body.template,
+            vertex_normals(vertices, body.faces), body.marks.values, self._outfits[number], self._light,
+            float(self._fine.intrinsics[0, 0]), self.shot.seed + 50 * number, self._colour, self._depth,
+        )  # fmt: skip
+
+    def _rasterize(self, vertices: np.ndarray, faces: np.ndarray, pose: np.ndarray) -> tuple[Raster, np.ndarray]:
+        points = to_camera(vertices, pose)
+        return self._rasterizer(points, faces, self._fine.intrinsics), self._bounds(points)
+
+    def _bounds(self, points_camera: np.ndarray) -> np.ndarray:
+        """Rows from, to, columns from, to that points (N, 3) span; the whole picture where one is behind the camera."""
+        height, width = self._fine.height, self._fine.width
+        if (points_camera[:, 2] < self._rasterizer.near).any():
+            return np.array([0, height, 0, width])
+        pixels = project(points_camera, self._fine.intrinsics)
+        low, high = np.floor(pixels.min(0)), np.ceil(pixels.max(0)) + 1
+        columns = np.clip([low[0], high[0]], 0, width)
+        rows = np.clip([low[1], high[1]], 0, height)
+        return np.array([*rows, *columns], np.int64)
+
+
+def _light_row(light: Light) -> np.ndarray:
+    """What the shading kernels read: direction (3), strength, from above (3), from below (3)."""
+    return np.array([*light.direction, light.strength, *light.from_above, *light.from_below])

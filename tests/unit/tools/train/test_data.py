@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from tests import examples
+from tools.train.data import Windows, batches, usable_starts
+from workflow.errors import ToolError
+
+
+def _mask(text):
+    return np.array([letter == "#" for letter in text])
+
+
+def test_usable_starts():
+    assert usable_starts(_mask("######"), 4, 1.0).tolist() == [0, 1, 2]
+    assert usable_starts(_mask("##..##"), 4, 0.75).tolist() == []
+    assert usable_starts(_mask("###.##"), 4, 0.75).tolist() == [0, 1, 2]
+    assert usable_starts(_mask("##"), 4, 1.0).tolist() == [0], "a short clip is one window"
+    assert usable_starts(_mask("....."), 4, 0.0).tolist() == [], "at least one frame must be valid"
+    assert usable_starts(_mask(""), 4, 0.5).tolist() == []
+
+
+def test_only_the_split_is_taken(dataset, tiny_run, windows):
+    assert len(windows.sources) == 3 and windows.size == (48, 40)
+    assert len(windows) == 6 + 4 + 1
+    held_out = Windows(dataset["shards"], "val", 4, 0.5)
+    assert len(held_out.sources) == 1 and held_out.digest != windows.digest
+
+
+def test_no_usable_clip_says_what_to_do(dataset, tmp_path):
+    with pytest.raises(ToolError, match="no clip of split 'test'"):
+        Windows(dataset["shards"], "test", 4, 0.5)
+    empty = examples.shard(tmp_path, lengths=(), rejected=("body",), height=16, width=16)
+    with pytest.raises(ToolError, match="add videos"):
+        Windows([empty], "train", 4, 0.5)
+
+
+def test_draws_are_a_function_of_digest_seed_step_and_index(dataset, windows):
+    again = Windows(list(reversed(dataset["shards"])), "train", 4, 0.5)
+    picks = [windows.draw(3, step, index) for step in range(50) for index in range(2)]
+    assert picks == [again.draw(3, step, index) for step in range(50) for index in range(2)]
+    assert picks != [windows.draw(4, step, index) for step in range(50) for index in range(2)]
+    assert {pick.number for pick in picks} == {0, 1, 2}
+    for pick in picks:
+        source = windows.sources[pick.number]
+        assert pick.start in source.starts and pick.reference in source.valid
+
+
+def test_clips_are_drawn_by_their_number_of_windows(windows):
+    counts = np.bincount([windows.draw(0, step, 0).number for step in range(2200)], minlength=3)
+    by_length = np.array([len(source.starts) for source in windows.sources])
+    assert np.abs(counts / 2200 - by_length / by_length.sum()).max() < 0.04
+
+
+def test_other_data_make_another_digest(windows, tmp_path):
+    other = examples.shard(tmp_path, lengths=(9, 7, 3), rejected=(), height=48, width=40, seed=30)
+    assert Windows([other], "train", 4, 0.5).digest != windows.digest
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_do_not_depend_on_the_number_of_threads(windows, tiny_run, workers):
+    found = list(batches(windows, tiny_run.model, seed=1, steps=range(2, 9), batch=2, workers=workers))
+    assert len(found) == 7
+    for step, samples in zip(range(2, 9), found):
+        for index, sample in enumerate(samples):
+            expected = windows.load(windows.draw(1, step, index), tiny_run.model)
+            for one, other in zip(sample, expected):
+                assert np.array_equal(one, other)
+
+
+def test_the_consumer_may_stop_early(windows, tiny_run):
+    stream = batches(windows, tiny_run.model, seed=1, steps=range(1000), batch=2, workers=2)
+    next(stream)
+    stream.close()
+
+
+def test_a_short_clip_is_padded(windows, tiny_run):
+    number = next(i for i, source in enumerate(windows.sources) if source.clip.length == 3)
+    pick = next(p for p in (windows.draw(0, step, 0) for step in range(200)) if p.number == number)
+    assert windows.load(pick, tiny_run.model).valid.tolist()[3] is False
+
+
+def test_shares_by_source(dataset, tmp_path):
+    kinds = {"real", "synthetic"}
+    windows = Windows(dataset["shards"], "train", 4, 0.5)
+    kind = str(windows.sources[0].clip.metadata.get("source", "real"))
+    assert Windows(dataset["shards"], "train", 4, 0.5, dict.fromkeys(kinds | {kind}, 0.5)).digest == windows.digest
+    with pytest.raises(ToolError, match="shares say nothing of source"):
+        Windows(dataset["shards"], "train", 4, 0.5, {"other": 1.0})
+    with pytest.raises(ToolError, match="leave no clip"):
+        Windows(dataset["shards"], "train", 4, 0.5, {kind: 0.0})
+
+
+def test_explain_names_clips_and_frames(windows):
+    lines = windows.explain(0, 7, 2)
+    picks = [windows.draw(0, 7, index) for index in range(2)]
+    assert len(lines) == 2
+    for line, pick in zip(lines, picks):
+        assert windows.sources[pick.number].clip.id in line and f"frames {pick.start} to" in line

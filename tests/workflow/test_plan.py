@@ -1,0 +1,96 @@
+"""Plans: what Snakemake would run, without running it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.catalogued import fill
+from workflow.stages import PIPELINE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def plan(directory, *arguments):
+    """Dry run; returns (exit code, output)."""
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", directory, "-n", "--cores", "2"]
+    done = subprocess.run([*map(str, command), *arguments], cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def counts(output):
+    """Jobs by rule, from the table of a dry run."""
+    table = output[output.rindex("Job stats:") :].split("total")[0]
+    return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+@pytest.fixture
+def catalogued(tmp_path):
+    fill(tmp_path, clips=25)
+    return tmp_path
+
+
+def test_every_shard_gets_every_stage_once(catalogued):
+    code, output = plan(catalogued, "--config", "videos=footage")
+    assert code == 0, output
+    found = counts(output)
+    per_shard = {stage.name for stage in PIPELINE if any("{shard}" in str(getattr(p, "path", "{shard}")) for p in stage.outputs)}
+    assert {name for name, number in found.items() if number == 3} == per_shard
+    assert {name for name, number in found.items() if number == 1} == {stage.name for stage in PIPELINE} - per_shard | {"all"}
+
+
+def test_the_data_set_can_be_made_without_the_model(catalogued):
+    code, output = plan(catalogued, "dataset", "--config", "videos=footage")
+    assert code == 0, output
+    assert not {"train", "sample"} & set(counts(output))
+
+
+def test_the_profile_is_found_by_itself(catalogued):
+    _, output = plan(catalogued, "--config", "videos=footage")
+    assert "profiles/default" in output
+
+
+def test_a_dry_run_writes_nothing_of_ours(catalogued):
+    before = {path for path in catalogued.rglob("*") if ".snakemake" not in path.parts}
+    (catalogued / "footage" / "new.mp4").write_text("no video")
+    code, output = plan(catalogued, "--config", "videos=footage")
+    assert code == 0, output
+    after = {path for path in catalogued.rglob("*") if ".snakemake" not in path.parts}
+    # what was learnt of new videos is remembered, so that the run does not decode them again
+    assert {path.relative_to(catalogued).parts[:2] for path in after - before} <= {
+        ("footage", "new.mp4"), ("catalog", ".lock"), ("catalog", "scanned")
+    }  # fmt: skip
+
+
+def test_faults_of_the_configuration_come_all_at_once_and_before_anything(tmp_path):
+    code, output = plan(tmp_path, "--config", "videos=footage", "height=100", "subjets=2")
+    assert code != 0
+    assert "subjets: unknown key" in output
+    assert "stages.crop.params.height: is 100" in output
+    assert "Traceback" not in output
+
+
+def test_videos_that_match_nothing_are_said(tmp_path):
+    code, output = plan(tmp_path, "--config", "videos=nowhere")
+    assert code != 0
+    assert "nowhere" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("stage", "backend"), [(stage.name, name) for stage in PIPELINE for name in stage.backends], ids="-".join
+)
+def test_every_backend_can_be_planned(catalogued, stage, backend):
+    config = catalogued / "config.yaml"
+    config.write_text(f"videos: [footage]\nstages:\n  {stage}:\n    backend: {backend}\n")
+    code, output = plan(catalogued, "--configfile", str(config))
+    assert code == 0, output
+    assert stage in counts(output)
+
+
+def test_lint_finds_nothing(catalogued):
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", catalogued, "--lint", "--config", "videos=footage"]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

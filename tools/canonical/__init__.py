@@ -1,0 +1,1 @@
+"""Canonical assets of a clip."""

@@ -1,0 +1,4 @@
+"""Crop: the subject's window.
+
+May import the core of `workflow` and `model_zoo`; no other stage's tools.
+"""

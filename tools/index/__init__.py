@@ -1,0 +1,4 @@
+"""Index: one table over all shards.
+
+May import `workflow` core and `model_zoo`.
+"""

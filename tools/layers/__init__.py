@@ -1,0 +1,4 @@
+"""Layers: human, occluder and scene masks.
+
+May import the core of `workflow` and `model_zoo`; no other stage's tools.
+"""

@@ -1,0 +1,142 @@
+"""What the subject looks like on every patch of its body, learnt from the clip itself.
+
+Two errors of a person segmentation can be told apart with it: a foreign thing in front of the body (its colour is not
+the body's there) and a hole in the mask (its colour is).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_PATCH_m = 0.06  # side of a patch on the rest body
+_MIN_PIXELS = 3  # of a patch in a frame, to count as seen there
+_MIN_FRAMES = 3  # in which a patch must be seen to be known
+_SKIN_TONES = 4
+LAB_SCALE = np.array([0.7, 1.0, 1.0], np.float32)  # lightness varies with shading, chroma less
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIELAB with lightness weighted down, shape (H, W, 3), float32, from (H, W, 3) uint8 RGB."""
+    return cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab) * LAB_SCALE
+
+
+def patches_of(vertices: np.ndarray) -> np.ndarray:
+    """Patch of every vertex: cells of a grid over the rest body.
+
+    Args:
+        vertices: Shape (V, 3), m, rest pose.
+
+    Returns:
+        Shape (V,), int32, 0 to the number of patches - 1.
+    """
+    cell = np.floor(vertices / _PATCH_m).astype(np.int64)
+    return np.unique(cell, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+
+class Gatherer:
+    """Collects patch colours frame by frame.
+
+    Args:
+        count: Number of patches.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._frames: list[np.ndarray] = []
+
+    def add(self, colours: np.ndarray, patches: np.ndarray, certain: np.ndarray) -> None:
+        """Take the colours of one frame.
+
+        Args:
+            colours: Shape (H, W, 3), from `lab`.
+            patches: Shape (H, W), int; patch seen by the pixel, -1 for none.
+            certain: Shape (H, W), bool; pixels that surely show the subject.
+        """
+        chosen = certain & (patches >= 0)
+        index = patches[chosen]
+        pixels = np.bincount(index, minlength=self._count)
+        mean = np.full((self._count, 3), np.nan, np.float32)
+        seen = pixels >= _MIN_PIXELS
+        for channel in range(3):
+            total = np.bincount(index, weights=colours[chosen][:, channel], minlength=self._count)
+            mean[seen, channel] = total[seen] / pixels[seen]
+        self._frames.append(mean)
+
+    def learn(self, skin: np.ndarray) -> Appearance:
+        """Median colour of every patch over the frames.
+
+        Args:
+            skin: Shape (patches,), bool: patches of hands, arms and face.
+        """
+        colour = np.zeros((self._count, 3), np.float32)
+        if not self._frames:
+            return Appearance(colour, np.zeros(self._count, bool), np.zeros((0, 3), np.float32))
+        stack = np.stack(self._frames)
+        times = np.isfinite(stack[..., 0]).sum(0)
+        known = times >= min(_MIN_FRAMES, len(self._frames))
+        colour[known] = np.nanmedian(stack[:, known], axis=0)
+        return Appearance(colour, known, _tones(colour[known & skin]))
+
+
+def _tones(colours: np.ndarray) -> np.ndarray:
+    """A few colours that stand for many, by k-means started along lightness (deterministic)."""
+    if len(colours) <= _SKIN_TONES:
+        return colours
+    order = np.argsort(colours[:, 0], kind="stable")
+    centres = colours[order[np.linspace(0, len(order) - 1, _SKIN_TONES).astype(int)]].copy()
+    for _ in range(10):
+        nearest = ((colours[:, None] - centres[None]) ** 2).sum(-1).argmin(1)
+        for k in range(_SKIN_TONES):
+            if (nearest == k).any():
+                centres[k] = colours[nearest == k].mean(0)
+    return centres
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Colours of the subject.
+
+    Attributes:
+        colour: Shape (P, 3), weighted CIELAB of every patch.
+        known: Shape (P,), bool; false for patches hardly ever seen.
+        skin: Shape (K, 3), tones of hands, arms and face, which may appear in front of any other part.
+    """
+
+    colour: np.ndarray
+    known: np.ndarray
+    skin: np.ndarray
+
+    def distance(self, colours: np.ndarray, patches: np.ndarray, reach_px: int) -> np.ndarray:
+        """How far every pixel is from any colour the body has about there.
+
+        Args:
+            colours: Shape (H, W, 3), from `lab`.
+            patches: Shape (H, W), int; patch of the nearest body pixel, -1 where there is no body at all.
+            reach_px: Error of the fitted body that is allowed for.
+
+        Returns:
+            Shape (H, W), float32, CIELAB units; 0 where nothing is known.
+        """
+        expected = np.where((patches >= 0)[..., None], self.colour[patches], 0.0).astype(np.float32)
+        unknown = (patches < 0) | ~self.known[patches]
+        expected[unknown] = np.inf
+        best = np.full(patches.shape, np.inf, np.float32)
+        step = max(reach_px // 3, 1)
+        offsets = range(-reach_px, reach_px + 1, step)
+        padded = np.pad(expected, ((reach_px, reach_px), (reach_px, reach_px), (0, 0)), constant_values=np.inf)
+        height, width = patches.shape
+        for dy in offsets:
+            for dx in offsets:
+                if dx * dx + dy * dy > reach_px * reach_px:
+                    continue
+                shifted = padded[reach_px + dy : reach_px + dy + height, reach_px + dx : reach_px + dx + width]
+                difference = colours - shifted
+                np.minimum(best, np.einsum("hwc,hwc->hw", difference, difference), out=best)
+        for tone in self.skin:
+            difference = colours - tone
+            np.minimum(best, np.einsum("hwc,hwc->hw", difference, difference), out=best)
+        near_unknown = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        return np.where(near_unknown | ~np.isfinite(best), 0.0, np.sqrt(best)).astype(np.float32)

@@ -1,0 +1,108 @@
+"""Which clip the sample is driven by, and its layers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_zoo.diffusion.config import MimoConfig
+from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
+from workflow.errors import ToolError
+from workflow.shard import FRAME_FIGURES
+from workflow.shard_reader import Clip, Shard
+
+logger = logging.getLogger(__name__)
+
+HELD_OUT = ("val", "test")
+_HUMAN_AREA = tuple(FRAME_FIGURES).index("human_area")
+_CONFIDENCE = tuple(FRAME_FIGURES).index("keypoint_confidence")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip, where it lies and of which split it is."""
+
+    shard: Shard
+    clip: Clip
+    split: str
+
+    def valid(self) -> np.ndarray:
+        """(T,) bool."""
+        return self.shard.read_window(self.clip, 0, self.clip.length, ("valid",))["valid"]
+
+
+def every(shards: Sequence[Path]) -> list[Source]:
+    """All clips of the shards, in the order of their paths."""
+    found = []
+    for path in sorted(shards):
+        shard = Shard(path)
+        found += [Source(shard, clip, path.parent.parent.name) for clip in shard.clips]
+    return found
+
+
+def find(sources: Sequence[Source], clip_id: str) -> Source:
+    """Clip by its id.
+
+    Raises:
+        ToolError: There is none.
+    """
+    for source in sources:
+        if source.clip.id == clip_id:
+            return source
+    known = ", ".join(source.clip.id for source in sources[:5])
+    raise ToolError(f"sample: no clip {clip_id!r} in the shards; there are {len(sources)}, such as {known}")
+
+
+def held_out(sources: Sequence[Source]) -> Source:
+    """First clip of `val`, else of `test`; where nothing is held out the last clip of `train`, said aloud.
+
+    Raises:
+        ToolError: No clip has a valid frame.
+    """
+    usable = [source for source in sources if source.valid().any()]
+    for split in HELD_OUT:
+        for source in usable:
+            if source.split == split:
+                return source
+    if not usable:
+        raise ToolError("sample: no clip of the shards has a valid frame; see the report for why clips are rejected")
+    logger.warning(
+        "sample: the shards hold no clip of val or test; the sample is driven by a clip the model was trained on (%s)",
+        usable[-1].clip.id,
+    )
+    return usable[-1]
+
+
+def best_start(valid: np.ndarray, frames: int) -> int:
+    """First frame of the window with the most valid frames; the earliest of equals."""
+    length = min(frames, len(valid))
+    total = np.concatenate([[0], np.cumsum(valid)])
+    return int(np.argmax(total[length:] - total[:-length]))
+
+
+def read(motion: Source, identity: Source, scene: Source, frames: int, config: MimoConfig) -> ClipArrays:
+    """Conditions from three clips, which may be one.
+
+    Motion (body, camera, masks of the human) comes from `motion`, the picture behind and before it from `scene`, which
+    runs forth and back when it is the shorter one.
+    """
+    valid = motion.valid()
+    start = best_start(valid, frames)
+    length = min(frames, motion.clip.length)
+    layers = motion.shard.read_window(motion.clip, start, length, LAYERS)
+    if scene is not motion:
+        there_and_back = [*range(scene.clip.length), *range(scene.clip.length - 2, 0, -1)]
+        index = [there_and_back[t % len(there_and_back)] for t in range(length)]
+        other = scene.shard.read_window(scene.clip, 0, max(index) + 1, ("rgb", "scene", "occluder"))
+        if other["rgb"].shape[1:] != layers["rgb"].shape[1:]:
+            raise ToolError(f"sample: clips {motion.clip.id} and {scene.clip.id} have frames of different sizes")
+        layers.update({name: values[index] for name, values in other.items()})
+    figures = identity.shard.read_window(identity.clip, 0, identity.clip.length, ("frame_quality",))["frame_quality"]
+    score = np.where(identity.valid(), figures[:, _HUMAN_AREA] * figures[:, _CONFIDENCE], -1)
+    picture = identity.shard.read_window(identity.clip, int(score.argmax()), 1, ("rgb", "human"))
+    betas = motion.shard.read_clip(motion.clip, ("betas",))["betas"]
+    return clip_arrays(layers, betas, picture["rgb"][0], picture["human"][0], config, length)

@@ -1,0 +1,129 @@
+"""A video from the trained model by DDIM, driven by a held-out clip, with a sheet that shows the conditions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from model_zoo.diffusion import checkpoint, device
+from model_zoo.diffusion.mimo import MimoModel
+from model_zoo.diffusion.pictures import ClipBatch, collate, to_pictures
+from model_zoo.diffusion.posing import Poser
+from model_zoo.diffusion.rasterize import DifferentiableRasterizer
+from model_zoo.diffusion.sampling import sample
+from tools import progress
+from tools.sample import clips, video
+from tools.sample.sheet import enlarged, sheet
+from workflow.errors import ToolError
+from workflow.stages.train import SampleParams
+from workflow.store import replacing
+
+logger = logging.getLogger(__name__)
+
+_MOMENTS = 6
+_VIDEO_PX = 256  # smaller models' videos are enlarged to at least this height
+
+
+def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
+    """Sample a video and write it and its sheet."""
+    where = _device(params.device)
+    model, record = _model(inputs)
+    if where.type == "cpu":
+        torch.set_num_threads(int(record["config"]["cpu_threads"]))
+    with np.load(_paths(inputs["body_model"])[0]) as body:
+        poser = Poser(dict(body)).to(where)
+    if poser.num_vertices != model.config.num_vertices:
+        raise ToolError(
+            f"sample: the model was trained on a body of {model.config.num_vertices} vertices, this one has "
+            f"{poser.num_vertices}; train again"
+        )
+    sources = clips.every(_paths(inputs["shards"]))
+    motion = clips.find(sources, params.clip) if params.clip else clips.held_out(sources)
+    identity = clips.find(sources, params.identity) if params.identity else motion
+    scene = clips.find(sources, params.scene) if params.scene else motion
+    if not motion.valid().any():
+        raise ToolError(f"sample: clip {motion.clip.id} has no valid frame; choose another")
+    logger.info(
+        "sample: motion of %s (%s), identity of %s, scene of %s, on %s",
+        motion.clip.id, motion.split, identity.clip.id, scene.clip.id, where,
+    )  # fmt: skip
+    known = collate([clips.read(motion, identity, scene, params.frames, model.config)], where)
+    model = model.to(where)
+    result = composed(model, poser, known, params)
+    fps = motion.clip.fps
+    with replacing(outputs["video"]) as path:
+        video.write(enlarged(result, _VIDEO_PX), fps, path)
+    trained_on = "" if motion.split in clips.HELD_OUT else "; NOT held out, the model was trained on this clip"
+    note = (
+        f"motion {motion.clip.id} ({motion.split}{trained_on}), {record['recipe']}, {record['steps']} steps, "
+        f"guidance {params.guidance:g}"
+    )
+    rows = {
+        "reference": to_pictures(known.reference[0][:, None]),
+        "motion": motion_map(model, poser, known),
+        "scene": to_pictures(known.scene[0]),
+        "occluder": to_pictures(known.occluder[0]),
+        "result": result,
+        "source": to_pictures(known.video[0]),
+    }
+    picture = sheet(rows, _MOMENTS, note)
+    with replacing(outputs["sheet"]) as path:
+        path.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+@torch.no_grad()
+def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SampleParams) -> np.ndarray:
+    """Sampled frames with the occluders of the scene put back in front, (T, H, W, 3) uint8."""
+    vertices = poser(known.betas, known.pose, known.transl)
+    conditions = model.conditions(
+        known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference
+    )
+
+    def shown(steps: list[int]) -> Iterable[int]:
+        return progress.bar(steps, len(steps), "sample")
+
+    latents = sample(
+        model,
+        conditions,
+        steps=params.steps,
+        guidance=params.guidance,
+        generator=torch.Generator().manual_seed(params.seed),
+        progress=shown,
+    )
+    before = known.occluder_mask[:, None]
+    return to_pictures((model.latents.decode(latents) * (1 - before) + known.video * before)[0])
+
+
+@torch.no_grad()
+def motion_map(model: MimoModel, poser: Poser, known: ClipBatch) -> np.ndarray:
+    """The driving body in fixed colours per vertex on black, at the raster's size, (T, H, W, 3) uint8."""
+    template = poser.template
+    colours = (template - template.amin(0)) / (template.amax(0) - template.amin(0))
+    vertices = poser(known.betas, known.pose, known.transl)[0]
+    drawn, _, _ = DifferentiableRasterizer(model.config.motion_size)(vertices, poser.faces, colours, known.intrinsics[0])
+    return to_pictures(drawn.transpose(0, 1) * 2 - 1)
+
+
+def _model(inputs: Mapping[str, Path | list[Path]]) -> tuple[MimoModel, dict[str, object]]:
+    try:
+        return checkpoint.load(_paths(inputs["checkpoint"])[0], _paths(inputs["config"])[0])
+    except ValueError as error:
+        raise ToolError(f"sample: {error}") from None
+
+
+def _paths(value: Path | list[Path]) -> list[Path]:
+    return value if isinstance(value, list) else [value]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        chosen = device.choose(name)
+    except ValueError as error:
+        raise ToolError(f"sample: {error}") from None
+    logger.info("sample: device %s, asked for %s", chosen.type, name)
+    return chosen

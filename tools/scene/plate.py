@@ -1,0 +1,157 @@
+"""Background plates: what the scene looks like behind the subject, from all sampled frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_CLOSEST = 9  # donors nearest in time that vote, when the camera moves
+_GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
+_MIN_COMMON = 400  # px two frames must share for their exposures to be compared
+
+
+@dataclass(frozen=True)
+class Donor:
+    """A sampled frame at plate resolution.
+
+    Attributes:
+        index: Frame of the clip.
+        rgb: Shape (h, w, 3), uint8.
+        clear: Shape (h, w), uint8: 255 where the scene is seen.
+    """
+
+    index: int
+    rgb: np.ndarray
+    clear: np.ndarray
+
+
+@dataclass
+class Plate:
+    """Scene in a part of one frame's plane, without subject and passers-by.
+
+    Attributes:
+        index: Frame whose plane it is.
+        plate_from_source: Shape (3, 3), from that frame's source pixels.
+        rgb: Shape (h, w, 3), uint8.
+        state: Shape (h, w), uint8: 0 unknown, 1 seen, 2 inpainted.
+    """
+
+    index: int
+    plate_from_source: np.ndarray
+    rgb: np.ndarray
+    state: np.ndarray
+
+
+def build(
+    index: int,
+    plate_from_source: np.ndarray,
+    size: tuple[int, int],
+    needed: np.ndarray,
+    donors: list[Donor],
+    plate_from_donor: list[np.ndarray],
+    closest: int = _CLOSEST,
+) -> Plate:
+    """Median of the donors that see a pixel, after their exposures are matched to the frame's own.
+
+    The median rejects what only passes by; with a moving camera only the donors nearest in time vote, because a
+    homography holds the less the farther the camera has gone.
+
+    Args:
+        index: Frame whose plane the plate lies in.
+        plate_from_source: Shape (3, 3).
+        size: Width and height, px.
+        needed: Shape (h, w), bool: where the plate is wanted.
+        donors: Nearest in time first.
+        plate_from_donor: Shape (3, 3) each, from the donors' pixels.
+        closest: How many donors vote.
+    """
+    height, width = size[1], size[0]
+    rows, columns = np.nonzero(needed)
+    rgb = np.zeros((height, width, 3), np.uint8)
+    state = np.zeros((height, width), np.uint8)
+    values = np.empty((len(donors), len(rows), 3), np.int16)
+    seen = np.empty((len(donors), len(rows)), bool)
+    first: tuple[np.ndarray, np.ndarray] | None = None
+    for k, (donor, matrix) in enumerate(zip(donors, plate_from_donor)):
+        picture = cv2.warpPerspective(donor.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        clear = cv2.warpPerspective(donor.clear, matrix, size, flags=cv2.INTER_LINEAR) > 250
+        if first is None:
+            first = picture, clear
+        else:
+            picture = match_exposure(picture, clear, *first)
+        values[k] = picture[rows, columns]
+        seen[k] = clear[rows, columns]
+    seen &= np.cumsum(seen, axis=0) <= closest
+    count = seen.sum(0)
+    values[~seen] = 1000  # sorted behind all colours
+    values.sort(axis=0)
+    known = count > 0
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, np.maximum(count - 1, 0))
+    place = np.arange(len(rows))
+    middle = (values[low, place] + values[high, place] + 1) // 2
+    rgb[rows[known], columns[known]] = middle[known].astype(np.uint8)
+    state[rows[known], columns[known]] = 1
+    return Plate(index, plate_from_source, rgb, state)
+
+
+def match_exposure(
+    picture: np.ndarray, clear: np.ndarray, target: np.ndarray, target_clear: np.ndarray
+) -> np.ndarray:
+    """Scale each channel so that pixels both frames see have the same median, shape (h, w, 3), uint8."""
+    common = (clear & target_clear)[::2, ::2]
+    if common.sum() < _MIN_COMMON:
+        return picture
+    own = picture[::2, ::2][common].astype(np.float32)
+    wanted = target[::2, ::2][common].astype(np.float32)
+    usable = ((own > 8) & (own < 248) & (wanted > 8) & (wanted < 248)).all(1)
+    if usable.sum() < _MIN_COMMON // 4:
+        return picture
+    gain = np.clip(np.median(wanted[usable] / own[usable], axis=0), *_GAIN)
+    if np.abs(gain - 1.0).max() < 0.004:
+        return picture
+    table = np.clip(np.arange(256)[:, None] * gain[None], 0, 255).round().astype(np.uint8)
+    return cv2.LUT(picture, table[:, None, :])
+
+
+def inpaint(plate: Plate, needed: np.ndarray, radius_px: int, neighbour: Plate | None, plate_from_neighbour: np.ndarray | None) -> None:
+    """Give every needed pixel a colour: what a finished plate beside it shows, then inpainting (Telea 2004).
+
+    Args:
+        plate: Changed in place; filled pixels get state 2.
+        needed: Shape (h, w), bool.
+        radius_px: Of the inpainting.
+        neighbour: A finished plate, so that what was invented once stays the same in all frames; None for the first.
+        plate_from_neighbour: Shape (3, 3), from its pixels.
+    """
+    missing = needed & (plate.state == 0)
+    if not missing.any():
+        return
+    size = plate.state.shape[::-1]
+    if neighbour is not None and plate_from_neighbour is not None:
+        picture = cv2.warpPerspective(neighbour.rgb, plate_from_neighbour, size, flags=cv2.INTER_LINEAR)
+        known = cv2.warpPerspective((neighbour.state > 0).astype(np.uint8) * 255, plate_from_neighbour, size) > 250
+        take = missing & known
+        plate.rgb[take] = picture[take]
+        plate.state[take] = 2
+        missing &= ~take
+    if missing.any():
+        known = plate.state > 0
+        if not known.any():
+            return
+        plate.rgb[missing] = fill(plate.rgb, missing, ~known & ~missing, radius_px)[missing]
+        plate.state[missing] = 2
+
+
+def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: int) -> np.ndarray:
+    """Inpaint, coarse to fine: large holes at low resolution first, which keeps their cost and streaks bounded.
+
+    Args:
+        rgb: Shape (h, w, 3), uint8.
+        missing: Shape (h, w), bool: to be filled.
+        absent: Shape (h, w), bool: neither wanted nor known.
+        radius_px: Of the inpainting.
+    """
+    mask = (missing | absent).astype(np.uint8)
+    return cv2.inpaint(rgb, mask, radius_px, cv2.INPAINT_TELEA)

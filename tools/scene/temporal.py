@@ -1,0 +1,255 @@
+"""The scene without the subject: pixels of other frames, camera motion compensated, then inpainting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable, Mapping
+
+import cv2
+import numpy as np
+
+from tools.scene.blend import adjust, feather
+from tools.scene.motion import Motion, estimate
+from tools.scene.plate import Donor, Plate, build, fill, inpaint
+from workflow.conventions import SCENE_FROM_OTHER_FRAME, SCENE_INPAINTED, SCENE_OBSERVED
+from workflow.stages.crop import Crop
+from workflow.stages.frames import Frames
+from workflow.stages.layers import Layers
+from workflow.stages.parsing import Parsing
+from workflow.stages.scene import Scene, TemporalParams
+
+_REFERENCE_px = 512  # picture size for which lengths are given
+_TRACE = 8  # matte from which on a pixel is not purely scene
+_LARGEST_DONOR_px = 1_200_000  # pixels of a sampled frame in memory; larger frames are reduced
+_CONTEXT_px = 24  # of known scene round a hole, that a plate holds for matching and inpainting
+
+
+def load(params: TemporalParams, files: Mapping[str, Path]) -> Callable[[Frames, Parsing, Crop, Layers], Scene]:
+    """Return the filler."""
+    del files
+    return lambda frames, parsing, crop, layers: _Clip(params, frames, parsing, crop, layers).remove()
+
+
+class _Clip:
+    """Removes the subject from one clip."""
+
+    def __init__(self, params: TemporalParams, frames: Frames, parsing: Parsing, crop: Crop, layers: Layers) -> None:
+        self._params = params
+        self._frames = frames
+        self._parsing = parsing
+        self._crop = crop
+        self._layers = layers
+        self._count = len(crop.valid)
+        self._scale = max(crop.rgb.frame_shape[:2]) / _REFERENCE_px  # of lengths in the crop
+        zoom = float(np.median(crop.crop_from_source[:, 0, 0])) if self._count else 1.0
+        pixels = frames.rgb.frame_shape[0] * frames.rgb.frame_shape[1]
+        self._density = min(1.0, zoom, float(np.sqrt(_LARGEST_DONOR_px / max(pixels, 1))))  # plate px per source px
+        self._motion = Motion(np.zeros((0, 3, 3)), static=True, residual_px=0.0)
+
+    def remove(self) -> Scene:
+        """Fill every frame."""
+        rgb, origin = Scene.spool("rgb"), Scene.spool("origin")
+        donors: list[Donor] = []
+        self._motion = estimate(self._sampling(donors), self._parsing.matte)
+        plates = self._plates(donors)
+        del donors
+        shares = np.zeros(3)
+        valid = self._crop.valid & self._layers.valid
+        for t, (picture, hole, covered, subject) in enumerate(self._holes(with_rgb=True)):
+            filled, source = self._fill(t, picture, hole, covered, subject, plates)
+            rgb.append(filled)
+            origin.append(source)
+            shares += np.bincount(source.ravel(), minlength=3)[:3]
+        shares /= max(shares.sum(), 1.0)
+        removed = max(shares[1] + shares[2], 1e-9)
+        return Scene(
+            rgb=rgb.finish(),
+            origin=origin.finish(),
+            valid=valid,
+            quality={
+                "observed_share": float(shares[SCENE_OBSERVED]),
+                "other_frame_share": float(shares[SCENE_FROM_OTHER_FRAME]),
+                "inpainted_share": float(shares[SCENE_INPAINTED]),
+                "removed_seen_share": float(shares[1] / removed),  # of the removed pixels
+                "alignment_residual_px": self._motion.residual_px,
+                "static_camera": float(self._motion.static),
+            },
+        )
+
+    def _samples(self) -> list[int]:
+        count = min(max(self._params.samples, 1), self._count)
+        return sorted({int(i) for i in np.linspace(0, self._count - 1, count).round()}) if self._count else []
+
+    def _sampling(self, donors: list[Donor]) -> Iterator[np.ndarray]:
+        """Frames in order; keeps the sampled ones on the way."""
+        wanted = set(self._samples())
+        source_px = self._params.dilate_px * self._scale / max(float(np.median(self._crop.crop_from_source[:, 0, 0])), 1e-6)
+        radius = max(int(round(source_px * self._density)), 1)
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        for t, picture in enumerate(self._frames.rgb):
+            if t in wanted and self._parsing.valid[t]:
+                size = self._donor_size(picture.shape)
+                small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if size != picture.shape[1::-1] else picture
+                matte = cv2.resize(self._parsing.matte[t], size, interpolation=cv2.INTER_AREA)
+                subject = cv2.dilate((matte > _TRACE).astype(np.uint8), brush)
+                donors.append(Donor(t, small, (1 - subject) * np.uint8(255)))
+            yield picture
+
+    def _donor_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        return max(int(round(shape[1] * self._density)), 1), max(int(round(shape[0] * self._density)), 1)
+
+    def _donor_from_source(self) -> np.ndarray:
+        height, width = self._frames.rgb.frame_shape[:2]
+        size = self._donor_size((height, width))
+        x, y = size[0] / width, size[1] / height
+        return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+    def _holes(self, *, with_rgb: bool) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Frame, hole, occluder and subject of every frame, crop size."""
+        radius = max(int(round(self._params.dilate_px * self._scale)), 1)
+        brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        pictures = self._crop.rgb if with_rgb else [None] * self._count
+        rows = zip(pictures, self._crop.inside, self._layers.human, self._layers.occluder, self._layers.matte)
+        for picture, inside, human, occluder, matte in rows:
+            subject = human | (matte > _TRACE)
+            hole = cv2.dilate(subject.astype(np.uint8), brush).astype(bool) & inside
+            covered = cv2.dilate(occluder.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & inside & ~human
+            yield picture, hole & ~covered, covered, subject
+
+    def _plates(self, donors: list[Donor]) -> list[Plate]:
+        """One plate for a camera that stands still, one per sampled frame otherwise."""
+        if not donors:
+            return []
+        keys = [donors[len(donors) // 2].index] if self._motion.static else [donor.index for donor in donors]
+        needed = self._needed(keys)
+        donor_from_source = self._donor_from_source()
+        source_from_donor = np.linalg.inv(donor_from_source)
+        plates: dict[int, Plate] = {}
+        wanted: dict[int, np.ndarray] = {}
+        for key in keys:
+            box, mask = needed[key]
+            if box is None:
+                continue
+            plate_from_source = np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64) @ donor_from_source
+            order = sorted(donors, key=lambda donor: (abs(donor.index - key), donor.index))  # noqa: B023
+            matrices = [plate_from_source @ self._motion.between(key, d.index) @ source_from_donor for d in order]
+            size = (box[2] - box[0], box[3] - box[1])
+            votes = {"closest": len(order)} if self._motion.static else {}
+            plates[key] = build(key, plate_from_source, size, mask, order, matrices, **votes)
+            wanted[key] = mask
+        done: list[Plate] = []
+        middle = keys[len(keys) // 2]
+        for key in sorted(plates, key=lambda k: (abs(k - middle), k)):
+            plate = plates[key]
+            beside = min(done, key=lambda other: (abs(other.index - key), other.index)) if done else None  # noqa: B023
+            matrix = None
+            if beside is not None:
+                matrix = plate.plate_from_source @ self._motion.between(key, beside.index)
+                matrix = matrix @ np.linalg.inv(beside.plate_from_source)
+            inpaint(plate, wanted[key], self._params.inpaint_radius_px, beside, matrix)
+            done.append(plate)
+        return [plates[key] for key in keys if key in plates]
+
+    def _needed(self, keys: list[int]) -> dict[int, tuple[tuple[int, int, int, int] | None, np.ndarray]]:
+        """Where each plate is wanted: box x0, y0, x1, y1 in donor pixels and mask inside it."""
+        height, width = self._frames.rgb.frame_shape[:2]
+        size = self._donor_size((height, width))
+        donor_from_source = self._donor_from_source()
+        masks = {key: np.zeros(size[::-1], np.uint8) for key in keys}
+        for t, (_, hole, covered, _) in enumerate(self._holes(with_rgb=False)):
+            if not (hole.any() or covered.any()):
+                continue
+            source_from_crop = np.linalg.inv(self._crop.crop_from_source[t])
+            area = (hole | covered).astype(np.uint8)
+            for key in _around(t, keys):
+                matrix = donor_from_source @ self._motion.between(key, t) @ source_from_crop
+                mask = cv2.warpPerspective(area, matrix, size, flags=cv2.INTER_NEAREST)
+                np.maximum(masks[key], mask, out=masks[key])
+        out: dict[int, tuple[tuple[int, int, int, int] | None, np.ndarray]] = {}
+        margin = max(int(round(_CONTEXT_px * self._scale)), 2)
+        for key, mask in masks.items():
+            x, y, w, h = cv2.boundingRect(mask)
+            if w == 0:
+                out[key] = None, mask
+                continue
+            x0, y0 = max(x - margin, 0), max(y - margin, 0)
+            x1, y1 = min(x + w + margin, size[0]), min(y + h + margin, size[1])
+            part = cv2.dilate(mask[y0:y1, x0:x1], np.ones((2 * margin + 1, 2 * margin + 1), np.uint8))
+            out[key] = (x0, y0, x1, y1), part.astype(bool)
+        return out
+
+    def _fill(
+        self,
+        t: int,
+        picture: np.ndarray,
+        hole: np.ndarray,
+        covered: np.ndarray,
+        subject: np.ndarray,
+        plates: list[Plate],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Frame without the subject, and where its pixels come from."""
+        origin = np.zeros(hole.shape, np.uint8)
+        if not (hole.any() or covered.any()):
+            return picture, origin
+        scene, state = self._background(t, plates, hole.shape)
+        out = picture.copy()
+        seen_there = covered & (state == 1)
+        removed = hole | seen_there
+        known = removed & (state > 0)
+        if known.any():
+            usable = ~(hole | covered)
+            scene = adjust(scene, state > 0, picture, removed, usable)
+            weight = feather(removed, subject | covered, 0.6 * self._params.dilate_px * self._scale)[..., None]
+            mixed = np.clip(scene * weight + picture * (1 - weight), 0, 255).round().astype(np.uint8)
+            out[known] = mixed[known]
+        origin[removed & (state == 1)] = SCENE_FROM_OTHER_FRAME
+        origin[removed & (state == 2)] = SCENE_INPAINTED
+        rest = removed & (state == 0)
+        if rest.any():
+            out = np.where(rest[..., None], fill(out, rest, ~self._crop.inside[t], self._params.inpaint_radius_px), out)
+            origin[rest] = SCENE_INPAINTED
+        return out, origin
+
+    def _background(self, t: int, plates: list[Plate], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Scene from the plates before and after a frame, blended by time, shape (H, W, 3) uint8, and its state."""
+        scene = np.zeros((*shape, 3), np.float32)
+        total = np.zeros(shape, np.float32)
+        state = np.zeros(shape, np.uint8)
+        keys = [plate.index for plate in plates]
+        for key in _around(t, keys):
+            plate = plates[keys.index(key)]
+            weight = _closeness(t, key, keys)
+            if weight <= 0:
+                continue
+            matrix = self._crop.crop_from_source[t] @ self._motion.between(t, key) @ np.linalg.inv(plate.plate_from_source)
+            size = shape[::-1]
+            picture = cv2.warpPerspective(plate.rgb, matrix, size, flags=cv2.INTER_CUBIC)
+            there = cv2.warpPerspective((plate.state > 0).astype(np.uint8) * 255, matrix, size) > 250
+            invented = cv2.warpPerspective((plate.state == 2).astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST) > 0
+            better = there & ~invented & (state != 1)  # what was seen goes before what was invented
+            scene[better], total[better] = 0.0, 0.0
+            state[better] = 1
+            use = there & ((state != 1) | ~invented)
+            state[use & (state == 0)] = 2
+            share = np.where(use, np.float32(weight), np.float32(0.0))
+            scene += picture * share[..., None]
+            total += share
+        known = total > 0
+        scene[known] /= total[known][:, None]
+        return np.clip(scene, 0, 255).round().astype(np.uint8), np.where(known, state, 0).astype(np.uint8)
+
+
+def _around(t: int, keys: list[int]) -> list[int]:
+    """Nearest key frames before and after a frame; one of them at the ends and on a key frame."""
+    before = [key for key in keys if key <= t]
+    after = [key for key in keys if key >= t]
+    return sorted({*before[-1:], *after[:1]})
+
+
+def _closeness(t: int, key: int, keys: list[int]) -> float:
+    """Weight of a key frame's plate, linear in time between neighbours."""
+    pair = _around(t, keys)
+    if len(pair) == 1:
+        return 1.0
+    return 1.0 - abs(t - key) / (pair[1] - pair[0])

@@ -1,0 +1,4 @@
+"""Shards: Zarr stores written clip by clip, and their verification.
+
+May import `workflow` core and `model_zoo`.
+"""

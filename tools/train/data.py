@@ -1,0 +1,193 @@
+"""Windows of consecutive frames from the shards, in an order that depends on the data, the seed and the step alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_zoo.diffusion.config import MimoConfig
+from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
+from workflow.errors import ToolError
+from workflow.shard_reader import Clip, Shard
+
+logger = logging.getLogger(__name__)
+
+_STEPS_AHEAD = 3
+_REFERENCE_LAYERS = ("rgb", "human")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One drawn window: which clip, from which frame on, and which frame shows the subject's identity."""
+
+    number: int
+    start: int
+    reference: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A usable clip: where it lies, where windows may start, which frames are valid."""
+
+    shard: Shard
+    clip: Clip
+    starts: np.ndarray
+    valid: np.ndarray
+
+
+class Windows:
+    """All usable windows of a split.
+
+    A window is usable when at least `min_valid` of its frames are valid. A clip shorter than a window gives one window,
+    padded with its last frame; padding counts as not valid in the loss but not against the clip here.
+
+    Attributes:
+        digest: SHA-256 of which clips there are and what is in them.
+        size: (H, W) of the frames, px.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[Path],
+        split: str,
+        frames: int,
+        min_valid: float,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
+        """Look through the shards.
+
+        Args:
+            shards: Root `zarr.json` of every shard, `shards/<split>/<shard>.zarr/zarr.json`.
+            split: Which shards to take.
+            frames: Length of a window.
+            min_valid: Share of valid frames that a window must have.
+            shares: Share of the windows by the clips' `source`; empty takes them as they come.
+
+        Raises:
+            ToolError: No clip is usable.
+        """
+        self.frames = frames
+        self.sources: list[_Source] = []
+        rows = []
+        skipped = 0
+        for path in sorted(path for path in shards if path.parent.parent.name == split):
+            shard = Shard(path)
+            if not shard.clips:
+                continue
+            valid = shard.array("valid").read(0, shard.length)
+            for clip in shard.clips:
+                seen = valid[clip.start : clip.start + clip.length]
+                starts = usable_starts(seen, frames, min_valid)
+                rows.append(f"{clip.id} {clip.digest} {shard.attributes['profile']}")
+                if len(starts):
+                    self.sources.append(_Source(shard, clip, starts, np.flatnonzero(seen)))
+                else:
+                    skipped += 1
+        if not self.sources:
+            raise ToolError(
+                f"train: no clip of split {split!r} has {frames} frames in a row of which {min_valid:.0%} are valid "
+                f"({skipped} clips looked at); add videos, or see the report for why clips are rejected"
+            )
+        if skipped:
+            logger.info("data: %d clips of %s have no usable window", skipped, split)
+        self.digest = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+        self.size = (self.sources[0].shard.height, self.sources[0].shard.width)
+        self._seed_words = [int(self.digest[i : i + 8], 16) for i in range(0, 32, 8)]
+        weights = np.array([len(source.starts) for source in self.sources], np.float64)
+        if shares:
+            weights = _shared(weights, [str(source.clip.metadata.get("source", "real")) for source in self.sources], shares)
+        self._cumulative = np.cumsum(weights / weights.sum())
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return sum(len(source.starts) for source in self.sources)
+
+    def draw(self, seed: int, step: int, index: int) -> Pick:
+        """Window `index` of the batch of a step: a pure function of the data's digest and the arguments."""
+        rng = np.random.default_rng([*self._seed_words, seed, step, index])
+        number = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.sources) - 1)
+        source = self.sources[number]
+        start = int(source.starts[int(rng.random() * len(source.starts))])
+        reference = int(source.valid[int(rng.random() * len(source.valid))])
+        return Pick(number, start, reference)
+
+    def load(self, pick: Pick, config: MimoConfig) -> ClipArrays:
+        """Read and size a window."""
+        source = self.sources[pick.number]
+        length = min(self.frames, source.clip.length - pick.start)
+        layers = source.shard.read_window(source.clip, pick.start, length, LAYERS)
+        reference = source.shard.read_window(source.clip, pick.reference, 1, _REFERENCE_LAYERS)
+        betas = source.shard.read_clip(source.clip, ("betas",))["betas"]
+        return clip_arrays(layers, betas, reference["rgb"][0], reference["human"][0], config, self.frames)
+
+    def explain(self, seed: int, step: int, batch: int) -> list[str]:
+        """Clip and frames of every window of a step, in words."""
+        lines = []
+        for index in range(batch):
+            pick = self.draw(seed, step, index)
+            clip = self.sources[pick.number].clip
+            last = min(pick.start + self.frames, clip.length) - 1
+            lines.append(f"{clip.id} frames {pick.start} to {last}, identity from frame {pick.reference}")
+        return lines
+
+
+def usable_starts(valid: np.ndarray, frames: int, min_valid: float) -> np.ndarray:
+    """First frames of windows with enough valid frames.
+
+    Args:
+        valid: Shape (T,), bool.
+        frames: Length of a window; a shorter clip is one window.
+        min_valid: Share of the window's frames that must be valid; at least one must be.
+
+    Returns:
+        Shape (n,), int64, ascending.
+    """
+    if not len(valid):
+        return np.zeros(0, np.int64)
+    length = min(frames, len(valid))
+    total = np.concatenate([[0], np.cumsum(valid)])
+    counts = total[length:] - total[:-length]
+    return np.flatnonzero(counts >= max(1, np.ceil(min_valid * length)))
+
+
+def _shared(weights: np.ndarray, kinds: list[str], shares: Mapping[str, float]) -> np.ndarray:
+    """Weights scaled so that each kind of clip gets its share."""
+    unknown = sorted(set(kinds) - set(shares))
+    if unknown:
+        raise ToolError(f"train: shares say nothing of source {', '.join(unknown)}; give every source a share, 0 to leave it out")
+    scaled = np.zeros_like(weights)
+    for kind, share in shares.items():
+        of_kind = np.array([k == kind for k in kinds])
+        if of_kind.any():
+            scaled[of_kind] = share * weights[of_kind] / weights[of_kind].sum()
+    if not scaled.sum() > 0:
+        raise ToolError(f"train: shares {dict(shares)} leave no clip; there are {', '.join(sorted(set(kinds)))}")
+    return scaled
+
+
+def batches(
+    windows: Windows, config: MimoConfig, *, seed: int, steps: range, batch: int, workers: int
+) -> Iterator[list[ClipArrays]]:
+    """Batches of the steps, in order, read ahead by threads.
+
+    The number of threads decides when a window is read, never which.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
+        waiting: deque[list[Future[ClipArrays]]] = deque()
+        try:
+            for step in steps:
+                picks = [windows.draw(seed, step, index) for index in range(batch)]
+                waiting.append([pool.submit(windows.load, pick, config) for pick in picks])
+                if len(waiting) > _STEPS_AHEAD:
+                    yield [future.result() for future in waiting.popleft()]
+            while waiting:
+                yield [future.result() for future in waiting.popleft()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,133 @@
+"""Trains the bundled video diffusion model on the shards, from recipe to checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model_zoo.diffusion import checkpoint, device, pretrained
+from model_zoo.diffusion.config import to_json
+from model_zoo.diffusion.mimo import MimoModel
+from model_zoo.diffusion.posing import Poser
+from tools import provenance
+from tools.train.curve import write_plot, write_table
+from tools.train.data import Windows
+from tools.train.loop import train
+from tools.train.recipes import RECIPES, TrainConfig, frame_size
+from tools.train.state import Folder
+from workflow import layout
+from workflow.errors import ToolError
+from workflow.stages.train import TrainParams
+from workflow.store import replacing
+
+logger = logging.getLogger(__name__)
+
+STATE = "state"  # beside the outputs, but none of them: Snakemake deletes outputs before it runs a job again
+_TRAIN_SPLIT = "train"
+
+
+def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
+    """Train and write checkpoint, settings, curve and plot."""
+    shards = _paths(inputs["shards"])
+    body_path = _paths(inputs["body_model"])[0]
+    config = resolved(params, shards)
+    where = _device(params.device)
+    windows = Windows(shards, _TRAIN_SPLIT, config.model.frames, config.min_valid, config.shares)
+    with np.load(body_path) as body:
+        poser = Poser(dict(body))
+    size = (config.model.height, config.model.width)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, num_vertices=poser.num_vertices))
+    settings = {
+        "config": _json(config),
+        "seed": params.seed,
+        "device": where.type,
+        "data": windows.digest,
+        "body_model": provenance.file_digest(body_path),
+    }
+    files = _weights(params.recipe, config)
+    settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
+    torch.manual_seed(params.seed)
+    model = MimoModel(config.model)
+    try:
+        pretrained.load(model, files)
+    except ValueError as error:
+        raise ToolError(f"train: {error}") from None
+    if config.checkpointing:
+        model.denoiser.unet.enable_gradient_checkpointing()
+        model.identity.reference.unet.enable_gradient_checkpointing()
+    logger.info(
+        "train: recipe %s on %s, %d windows of %d frames at %d x %d px from %d clips, %.1f million parameters",
+        params.recipe, where, len(windows), config.model.frames, size[1], size[0], len(windows.sources),
+        sum(parameter.numel() for parameter in model.parameters()) / 1e6,
+    )  # fmt: skip
+    outcome = train(
+        config,
+        windows,
+        poser,
+        model=model,
+        device=where,
+        seed=params.seed,
+        steps=params.steps,
+        save_every=params.save_every,
+        folder=Folder(outputs["checkpoint"].parent / STATE, settings),
+    )
+    record = {**settings, "recipe": params.recipe, "steps": params.steps, "packages": provenance.versions()}
+    with replacing(outputs["checkpoint"]) as weights, replacing(outputs["config"]) as document:
+        checkpoint.save(outcome.model, outcome.averaged, weights, document, record)
+    with replacing(outputs["curve"]) as table:
+        write_table(outcome.curve, table)
+    with replacing(outputs["plot"]) as picture:
+        write_plot(outcome.curve, picture)
+
+
+def resolved(params: TrainParams, shards: list[Path]) -> TrainConfig:
+    """The recipe, with the frame size that fits the shards.
+
+    Raises:
+        ToolError: The recipe is unknown or cannot run here.
+    """
+    if params.recipe not in RECIPES:
+        raise ToolError(f"train: recipe is {params.recipe!r}, expected one of {', '.join(RECIPES)}")
+    config = RECIPES[params.recipe]()
+    probe = Windows(shards, _TRAIN_SPLIT, config.model.frames, config.min_valid, config.shares)
+    height, width = frame_size(config.model, *probe.size)
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, height=height, width=width))
+
+
+def _weights(recipe: str, config: TrainConfig) -> dict[str, Path]:
+    """Files of the published weights the recipe starts from.
+
+    Raises:
+        ToolError: Some are not there.
+    """
+    files = {part: layout.WEIGHTS / name for part, name in config.pretrained.items()}
+    missing = [f"  {part}: {path}" for part, path in files.items() if not path.is_file()]
+    if missing:
+        raise ToolError(
+            f"train: recipe {recipe} starts from published weights that are not there:\n" + "\n".join(missing)
+            + "\nput them there as safetensors (see docs/licences.md), or choose recipe tiny"
+        )
+    return files
+
+
+def _json(config: TrainConfig) -> dict[str, object]:
+    flat = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {**flat, "model": to_json(config.model)}
+
+
+def _paths(value: Path | list[Path]) -> list[Path]:
+    return value if isinstance(value, list) else [value]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        chosen = device.choose(name)
+    except ValueError as error:
+        raise ToolError(f"train: {error}") from None
+    logger.info("train: device %s, asked for %s", chosen.type, name)
+    return chosen

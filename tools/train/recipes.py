@@ -1,0 +1,142 @@
+"""Recipes: named training runs as plain data. `tiny` runs on a CPU in a minute, `paper` is the published setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from model_zoo.diffusion.config import MimoConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A resolved run; saved with the checkpoint.
+
+    Attributes:
+        model: Sizes of the networks; height and width follow the shards' aspect, see `sized`.
+        batch: Windows per step.
+        accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows.
+        learning_rate: Of AdamW, after the warm-up.
+        warmup: Steps over which it grows from zero.
+        weight_decay: Of AdamW.
+        clip_norm: Largest norm of the gradient.
+        ema: Decay of the averaged weights that are saved; smaller while there are few steps.
+        drop: Share of windows whose conditions are all dropped, for classifier-free guidance.
+        autoencoder_steps: Steps that train the autoencoder before the denoiser; 0 where it is pretrained.
+        autoencoder_rate: Learning rate of those steps.
+        autoencoder_pictures: Pictures per such step.
+        min_valid: Share of valid frames that a window must have.
+        shares: Share of windows per source ("real", "synthetic"); empty takes them as they come.
+        workers: Threads that read and resize windows.
+        cpu_threads: Threads of torch on a CPU; fixed, so that a run gives the same bits on every machine of a kind.
+        precision: "float32", or "bfloat16" for the denoiser on a GPU.
+        checkpointing: Whether activations are recomputed to save memory.
+        pretrained: Files in model_zoo/weights by part: "unet", "motion", "vae", "clip".
+    """
+
+    model: MimoConfig = field(default_factory=MimoConfig)
+    batch: int = 2
+    accumulate: int = 1
+    learning_rate: float = 1e-3
+    warmup: int = 10
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema: float = 0.999
+    drop: float = 0.1
+    autoencoder_steps: int = 100
+    autoencoder_rate: float = 2e-3
+    autoencoder_pictures: int = 16
+    min_valid: float = 0.75
+    shares: dict[str, float] = field(default_factory=dict)
+    workers: int = 2
+    cpu_threads: int = 1
+    precision: str = "float32"
+    checkpointing: bool = False
+    pretrained: dict[str, str] = field(default_factory=dict)
+
+
+def tiny() -> TrainConfig:
+    """Frames of 64 px, 8 at a time, 3.5 million parameters, autoencoder and all from scratch: a CPU and a minute."""
+    return TrainConfig()
+
+
+def _stable_diffusion(side: int, frames: int) -> MimoConfig:
+    """Sizes of Stable Diffusion 1.5, AnimateDiff's motion modules and CLIP ViT-B/32."""
+    return MimoConfig(
+        height=side,
+        width=side,
+        frames=frames,
+        vae_channels=(128, 256, 512, 512),
+        vae_layers=2,
+        vae_groups=32,
+        unet_channels=(320, 640, 1280, 1280),
+        unet_attention_last=False,
+        unet_layers=2,
+        unet_groups=32,
+        unet_heads=(8, 8, 8, 8),
+        cross_dim=768,
+        code_dim=32,
+        motion_channels=(64, 128, 256),
+        motion_scale=8,
+        motion_temporal=False,
+        clip=(768, 12, 12, 32, 224),
+    )
+
+
+_STABLE_DIFFUSION_FILES = {
+    "unet": "sd15-unet.safetensors",
+    "motion": "animatediff-motion-v1-5-2.safetensors",
+    "vae": "sd-vae-ft-mse.safetensors",
+    "clip": "clip-vit-base-patch32-vision.safetensors",
+}
+
+
+def small() -> TrainConfig:
+    """Stable Diffusion 1.5 at 256 px, 16 frames, for one GPU of 24 GB."""
+    return TrainConfig(
+        model=_stable_diffusion(256, 16),
+        batch=4,
+        accumulate=4,
+        learning_rate=1e-5,
+        warmup=500,
+        ema=0.9999,
+        autoencoder_steps=0,
+        workers=4,
+        precision="bfloat16",
+        checkpointing=True,
+        pretrained=dict(_STABLE_DIFFUSION_FILES),
+    )
+
+
+def paper() -> TrainConfig:
+    """The published setting: 24 frames, batch 4, about 50,000 steps (set `steps`), 512 px."""
+    return TrainConfig(
+        model=_stable_diffusion(512, 24),
+        batch=4,
+        accumulate=4,
+        learning_rate=1e-5,
+        warmup=500,
+        ema=0.9999,
+        autoencoder_steps=0,
+        workers=8,
+        precision="bfloat16",
+        checkpointing=True,
+        pretrained=dict(_STABLE_DIFFUSION_FILES),
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}
+
+
+def frame_size(model: MimoConfig, height: int, width: int) -> tuple[int, int]:
+    """Size with the aspect of the shards' frames and about the pixels of the recipe, in steps the networks can halve.
+
+    Args:
+        model: The recipe's sizes.
+        height: Of the shards' frames, px.
+        width: Of the shards' frames, px.
+    """
+    step = model.vae_factor * 2 ** (len(model.unet_channels) - 1)
+    area = model.height * model.width
+    rows = max(1, round((area * height / width) ** 0.5 / step))
+    return rows * step, max(1, round(rows * step * width / height / step)) * step
