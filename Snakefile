@@ -24,18 +24,7 @@ include: "rules/body.smk"
 include: "rules/appearance.smk"
 include: "rules/dataset.smk"
 include: "rules/training.smk"
-
-
-rule all:
-    default_target: True
-    input:
-        pipeline.dataset,
-        pipeline.model,
-
-
-rule dataset:
-    input:
-        pipeline.dataset,
+include: "rules/targets.smk"
 
 
 onstart:

@@ -15,6 +15,8 @@ from workflow.stages import STAGES
 
 # Commands that are no stage runs; each module has `main(argv) -> exit code`.
 COMMANDS = {
+    "bench": "tools.bench.cli",
+    "demo": "tools.demo.cli",
     "docs": "tools.docs.cli",
     "catalog": "tools.catalog.cli",
     "shards": "tools.shards.cli",

@@ -24,6 +24,9 @@ from workflow.errors import ToolError
 TICKS_PER_SECOND = 1_000_000  # presentation times are counted in microseconds, whatever the container counts in
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error")
 
+OLDEST = (5, 1)  # of the system's ffmpeg: the first with -fps_mode
+
+_VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 _KEPT_LINES = 20
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
 _PIPE_BYTES = 1 << 20  # the most an unprivileged process may ask for
@@ -36,15 +39,22 @@ def binary() -> str:
     """The system's ffmpeg, or the one in the imageio-ffmpeg wheel where there is none.
 
     Raises:
-        ToolError: There is neither.
+        ToolError: There is neither, or the system's is too old.
     """
     found = shutil.which("ffmpeg")
-    if found:
-        return found
-    try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise ToolError("no ffmpeg: install Debian's ffmpeg package or the imageio-ffmpeg wheel") from error
+    if not found:
+        try:
+            return str(imageio_ffmpeg.get_ffmpeg_exe())
+        except RuntimeError as error:
+            raise ToolError("no ffmpeg: install Debian's ffmpeg package or the imageio-ffmpeg wheel") from error
+    told = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stdout
+    version = _VERSION.match(told)
+    if version and tuple(map(int, version.groups())) < OLDEST:
+        raise ToolError(
+            f"{found} is FFmpeg {version[1]}.{version[2]}, older than {OLDEST[0]}.{OLDEST[1]}; update it, or take it "
+            "off PATH so that the one of the imageio-ffmpeg wheel is used"
+        )
+    return found
 
 
 @functools.cache
@@ -105,7 +115,16 @@ class Decoding:
         pictures = self._graph[0].output("pipe:1", f="image2pipe", **{"c:v": "ppm", "pix_fmt": "rgb24"}, **keep)
         times = self._graph[1].output(f"pipe:{times_fd}", f="framecrc", **{"c:v": "wrapped_avframe"}, **keep)
         joined = ffmpeg.merge_outputs(pictures, times).global_args(*QUIET, "-copyts")
-        return joined.compile(cmd=binary())
+        return [str(word) for word in joined.compile(cmd=binary())]
+
+    def failure(self) -> ToolError:
+        """What to raise when no picture came out although the video has some."""
+        said = "\n".join(f"  {line}" for line in self.complaints)
+        return ToolError(
+            f"{binary()} ended with exit code {self.returncode} and gave no picture of {self.path}:\n{said}\n"
+            f"install FFmpeg {OLDEST[0]}.{OLDEST[1]} or later, or take it off PATH so that the one of the "
+            "imageio-ffmpeg wheel is used"
+        )
 
     def _read_times(self, fd: int) -> None:
         with os.fdopen(fd, "r", encoding="ascii", errors="replace") as lines:
@@ -130,6 +149,8 @@ class Decoding:
             bufsize=1 << 16,
         )
         os.close(write_fd)
+        assert process.stdout is not None
+        assert process.stderr is not None
         fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         readers = [
             threading.Thread(target=self._read_times, args=(read_fd,), daemon=True),
@@ -137,16 +158,20 @@ class Decoding:
         ]
         for reader in readers:
             reader.start()
+        left_early = True
         try:
             yield from _pictures(process.stdout)
+            left_early = False
         finally:
             process.stdout.close()
-            if process.poll() is None:
+            if left_early:
                 process.terminate()
             self.returncode = process.wait()
             for reader in readers:
                 reader.join()
             process.stderr.close()
+            if self.returncode < 0 and not left_early:
+                self.complaints.append(f"FFmpeg crashed (signal {-self.returncode})")
 
 
 def _pictures(stream: Any) -> Iterator[np.ndarray]:
@@ -157,7 +182,7 @@ def _pictures(stream: Any) -> Iterator[np.ndarray]:
         stream.readline()  # largest value, 255
         if picture.shape[:2] != (height, width):
             picture = np.empty((height, width, 3), np.uint8)
-        view = memoryview(picture).cast("B")
+        view = picture.data.cast("B")
         filled = 0
         while filled < len(view):
             count = stream.readinto(view[filled:])

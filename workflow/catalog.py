@@ -26,7 +26,8 @@ from typing import Any, Optional
 
 from workflow import layout
 from workflow.errors import ContractError, ToolError
-from workflow.footage import Seen, changed, digest, find
+from workflow.footage import Seen as Seen
+from workflow.footage import changed, digest, find
 
 LOG = layout.CATALOG
 SPLITS = ("train", "val", "test")

@@ -35,9 +35,9 @@ ENVIRONMENTS: dict[str, Environment] = {
         (*_VIDEO, "mediapipe", "matplotlib", "scipy", "numba"), "MediaPipe", _UNUSED_BY_MEDIAPIPE
     ),
     "body": Environment((*_VIDEO, "torch", "smplx", "anny", "numba", "libigl", "scipy"), "body model and fit"),
-    "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "zstandard", "jinja2", "pillow", "numba"), "shards and report"),
+    "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "numcodecs", "google-crc32c", "jinja2", "pillow", "numba"), "shards and report"),
     "train": Environment(
-        (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "zstandard",
+        (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "numcodecs", "google-crc32c",
          "matplotlib", "tensorboard", "numba", "scipy"),
         "trainer",
     ),

@@ -61,7 +61,8 @@ class Pipeline:
         self.config = config
         self._shards = dict(shards)
         self._rules = {name: self._rule(choice) for name, choice in config.choices.items()}
-        self.dataset = [*self._each(EVERY_SHARD), INDEX.path, *self._each(EVERY_PAGE), OVERVIEW.path]
+        self.shard_stores = self._each(EVERY_SHARD)
+        self.dataset = [*self.shard_stores, INDEX.path, *self._each(EVERY_PAGE), OVERVIEW.path]
         self.model = [CHECKPOINT.path, VIDEO.path]
 
     def __getattr__(self, stage: str) -> Rule:

@@ -17,7 +17,9 @@ FORMAT = "strata-mimo"
 FORMAT_VERSION = 1
 
 
-def save(model: MimoModel, averaged: Mapping[str, Tensor], weights: Path, settings: Path, record: Mapping[str, Any]) -> None:
+def save(
+    model: MimoModel, averaged: Mapping[str, Tensor], weights: Path, settings: Path, record: Mapping[str, Any]
+) -> None:
     """Write a model.
 
     Args:
@@ -28,7 +30,9 @@ def save(model: MimoModel, averaged: Mapping[str, Tensor], weights: Path, settin
         record: How the model was trained; JSON data.
     """
     tensors = {**model.state_dict(), **averaged}
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, weights, {"format": FORMAT})
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, weights, {"format": FORMAT}
+    )
     document = {"format": FORMAT, "version": FORMAT_VERSION, "model": to_json(model.config), "training": dict(record)}
     settings.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -128,7 +128,9 @@ class MimoConfig:
 
 def to_json(config: Any) -> dict[str, Any]:
     """A flat configuration dataclass as JSON data."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(config).items()
+    }
 
 
 def from_json(data: Mapping[str, Any]) -> MimoConfig:

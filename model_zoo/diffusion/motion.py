@@ -31,7 +31,9 @@ class StructuredMotionEncoder(nn.Module):
             layers += [nn.Conv3d(width, channels, 3, stride=(1, stride, stride), padding=1), nn.SiLU()]
             width = channels
         if scale > 1:
-            raise ValueError(f"motion_channels {config.motion_channels} has too few layers for scale {config.motion_scale}")
+            raise ValueError(
+                f"motion_channels {config.motion_channels} has too few layers for scale {config.motion_scale}"
+            )
         self.convolve = nn.Sequential(*layers)
         self.attend = TemporalAttentionLayer(width, _HEAD_CHANNELS, _HEAD_CHANNELS) if config.motion_temporal else None
         self.out = nn.Conv3d(width, config.unet_channels[0], 3, padding=1)

@@ -124,7 +124,10 @@ def clip_arrays(
     human = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["human"]])
     video = np.stack([place.picture(frame) for frame in rgb])
     hidden = np.stack(
-        [place.picture(np.where(mask[..., None], frame, np.uint8(_BLACK))) for frame, mask in zip(rgb, layers["occluder"])]
+        [
+            place.picture(np.where(mask[..., None], frame, np.uint8(_BLACK)))
+            for frame, mask in zip(rgb, layers["occluder"])
+        ]
     )
     return ClipArrays(
         video=_signed(video)[:, index],

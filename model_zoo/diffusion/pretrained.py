@@ -54,7 +54,11 @@ def _filled(module: nn.Module, tensors: dict[str, Tensor], optional: str = "") -
         for name, tensor in tensors.items()
         if name in own and tensor.shape != own[name].shape
     ]
-    faults = [f"{len(names)} names {word}, such as {names[0]}" for names, word in ((missing, "missing"), (surplus, "too many")) if names]
+    faults = [
+        f"{len(names)} names {word}, such as {names[0]}"
+        for names, word in ((missing, "missing"), (surplus, "too many"))
+        if names
+    ]
     faults += shapes[:1]
     if not faults:
         module.load_state_dict(tensors, strict=False)

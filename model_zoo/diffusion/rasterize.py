@@ -145,7 +145,9 @@ class DifferentiableRasterizer(nn.Module):
         weights = _ray_weights(corners, _rays(torch.linalg.inv(intrinsics)[frame], x, y))
         total = weights.sum(-1, keepdim=True)
         flat = total == 0  # seen exactly edge-on
-        weights = torch.where(flat, torch.full_like(weights, 1 / 3), weights / torch.where(flat, torch.ones_like(total), total))
+        weights = torch.where(
+            flat, torch.full_like(weights, 1 / 3), weights / torch.where(flat, torch.ones_like(total), total)
+        )
         values = attrs[corner] if attrs.ndim == 2 else attrs[frame[:, None], corner]
         drawn = (weights[..., None] * values).sum(1)
         batch, (height, width) = len(verts_cam), self.image_size

@@ -14,7 +14,12 @@ from workflow.stages import PIPELINE
 ROOT = Path(__file__).resolve().parents[2]
 CORE_ALLOWED = {"numpy", *sys.stdlib_module_names}
 # These run only where Snakemake, the trainer or the report run.
-CORE_EXCEPTIONS = {"config.py": {"pydantic"}, "images.py": {"cv2"}, "shard_reader.py": None}
+CORE_EXCEPTIONS = {
+    "config.py": {"pydantic"},
+    "images.py": {"cv2"},
+    "shard_array.py": {"numcodecs", "google_crc32c"},
+    "shard_reader.py": {"cv2"},
+}
 
 
 def modules(*folders):
@@ -41,8 +46,6 @@ def tops(path):
 def test_the_core_needs_numpy_only():
     for path in modules("workflow"):
         allowed = CORE_EXCEPTIONS.get(path.name, set())
-        if allowed is None:
-            continue
         foreign = tops(path) - CORE_ALLOWED - {"workflow"} - allowed
         assert not foreign, f"{path.relative_to(ROOT)} imports {foreign}"
 
@@ -81,10 +84,11 @@ def test_rules_hold_no_python():
 
 
 def test_the_snakefile_is_short_and_rebinds_no_name_of_snakemake():
+    import snakemake.api  # noqa: F401  first, or the next import is circular
     import snakemake.workflow
 
     text = (ROOT / "Snakefile").read_text()
-    assert len(text.splitlines()) <= 45
+    assert len(text.splitlines()) <= 40
     taken = set(vars(snakemake.workflow)) - {"min_version"}
     for name in ("snake", "pipeline"):
         assert name not in taken
@@ -137,15 +141,15 @@ def test_every_environment_is_used_and_present():
 
 
 def test_the_core_runs_with_numpy_alone():
-    """Importing every stage declaration loads no third-party package but numpy."""
+    """Importing every declaration loads no third-party package but numpy."""
     code = (
-        "import sys, workflow.stages, workflow.store, workflow.layout, workflow.catalog, workflow.shard;"
-        "third = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names) - {'workflow', 'numpy'};"
-        "third = {m for m in third if not m.startswith(('_', 'sitecustomize', 'distutils', 'mypyc'))};"
-        "print(sorted(third)); sys.exit(bool(third - {'pkg_resources', 'setuptools', 'google', 'matplotlib', 'mpl_toolkits'}))"
+        "import sys; before = set(sys.modules);"
+        "import workflow.stages, workflow.store, workflow.layout, workflow.catalog, workflow.shard;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
+        "print(sorted(new - set(sys.stdlib_module_names) - {'workflow', 'numpy', 'cython_runtime', '_cython_3_0_8'}))"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_our_packages_are_ours():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogued import fill
+from tools.bench.plan import catalogued as fill
 from workflow.stages import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -66,6 +66,16 @@ class Carried:
         self.joints_J3, self.joints_shape_J3B = joints_J3, joints_shape_J3B
         self.moves_PF = weights_PJ @ _MOVES_FJ.T
 
+    def first(self, count: int) -> Carried:
+        """Only the first points."""
+        return Carried(
+            self.rest_P3[:count],
+            self.shape_P3B[:count],
+            self.weights_PJ[:count],
+            self.joints_J3,
+            self.joints_shape_J3B,
+        )
+
     def posed(self, state: State) -> Posed:
         """Pose the points."""
         joints_J3 = self.joints_J3 + self.joints_shape_J3B @ state.betas_B
@@ -91,8 +101,8 @@ class Posed:
     def by_unknowns(self) -> Tensor:
         """Derivative by the unknowns of the same frame, shape (T, P, 3, N).
 
-        A small turn about world axis w of joint i moves a point by `w x q`, where q is the lever arm of the share of the
-        point that the joint carries. The unknowns turn in the axes of the joint's parent.
+        A small turn about world axis w of joint i moves a point by `w x q`, where q is the lever arm of the share of
+        the point that the joint carries. The unknowns turn in the axes of the joint's parent.
         """
         num_frames, num_points = self.points_TP3.shape[:2]
         carried_TPF3 = torch.einsum("fj,tpjc->tpfc", _MOVES_FJ, self.parts_TPJ3)

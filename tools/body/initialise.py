@@ -1,7 +1,7 @@
 """First guess of pose and translation from 3D landmarks, in closed form.
 
-Torso and head are turned by frames spanned by their landmarks; limbs are swung onto their landmarks, and twisted so that
-elbows and knees bend the way they can. The landmarks are those of `tools.body.observations.OBSERVED`.
+Torso and head are turned by frames spanned by their landmarks; limbs are swung onto their landmarks, and twisted so
+that elbows and knees bend the way they can. The landmarks are those of `tools.body.observations.OBSERVED`.
 
 Shapes: T time, P observed points.
 """
@@ -34,15 +34,15 @@ _HANDS = (("left_wrist", "left_elbow", 9, 23, 25), ("right_wrist", "right_elbow"
 _FEET = (("left_ankle", "left_knee", 19, 17), ("right_ankle", "right_knee", 22, 20))  # heel, big toe
 
 
-def initial_state(seen: Observations, rest_P3: Tensor, carried: Carried, fps: float) -> State:
+def initial_state(seen: Observations, carried: Carried, fps: float) -> State:
     """First guess for all frames; frames without measurements are interpolated.
 
     Args:
         seen: Measurements.
-        rest_P3: Observed points on the body at rest, m.
-        carried: The same points, to be posed.
+        carried: The observed points.
         fps: Frames per second.
     """
+    rest_P3 = carried.rest_P3
     landmarks = _steady_landmarks(seen, rest_P3, fps)
     rotations = _rotations(landmarks, rest_P3)
     betas = torch.zeros(carried.shape_P3B.shape[-1], dtype=torch.float64)
@@ -81,7 +81,7 @@ def _facing(seen: Observations, rest_P3: Tensor) -> Tensor:
 def _rotations(landmarks_TP3: Tensor, rest_P3: Tensor) -> Tensor:
     frames = len(landmarks_TP3)
     identity = torch.eye(3, dtype=torch.float64).expand(frames, 3, 3)
-    local = {joint: identity for joint in range(24)}
+    local = dict.fromkeys(range(24), identity)
     rest = rest_P3[None]
 
     def turn(a: int, b: int, c: tuple[int, ...], d: tuple[int, ...]) -> Tensor:
@@ -125,7 +125,8 @@ def _rotations(landmarks_TP3: Tensor, rest_P3: Tensor) -> Tensor:
         globally[hinge] = parent @ local[_INDEX[upper]] @ local[_INDEX[hinge]]
     for wrist, elbow, root, index, little in _HANDS:
         observed, template = (
-            _frame((x[:, index] + x[:, little]) / 2 - x[:, root], x[:, index] - x[:, little]) for x in (landmarks_TP3, rest)
+            _frame((x[:, index] + x[:, little]) / 2 - x[:, root], x[:, index] - x[:, little])
+            for x in (landmarks_TP3, rest)
         )
         local[_INDEX[wrist]] = _limited(globally[elbow].mT @ observed @ template.mT)
     for ankle, knee, heel, toe in _FEET:

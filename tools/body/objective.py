@@ -1,8 +1,9 @@
 """What the fit minimises, with its normal equations: reprojection, landmarks, priors and smoothness.
 
-All terms are half squared residuals in units of their standard deviation, so that weights have a meaning. Data terms are
-robust (Geman and McClure 1987). Temporal terms are accelerations in m/s^2, so that a clip at 24 and at 50 frames per second
-is treated alike. Derivatives are exact but for the dependence of accelerations on the shape, which is left out.
+All terms are half squared residuals in units of their standard deviation, so that weights have a meaning. Data terms
+are robust (Geman and McClure 1987). Temporal terms are speeds and accelerations in m/s and m/s^2, so that clips at 24
+and at 50 frames per second are treated alike. Derivatives are exact but for the dependence of temporal terms on the
+shape, which is left out.
 
 Shapes: T time, P points, N unknowns of a frame, B betas.
 """
@@ -46,6 +47,7 @@ class Weights:
         burst: Accelerations of more than this many standard deviations are bursts, and cost less than their square.
         speed: Of the smoothed points in frames without measurements, m/s.
         foot_speed: Of a foot that stands still in the picture, m/s, camera frame.
+        foot_speed_scale: Scale of its robust loss: a foot may well come straight towards the camera.
         betas: Weight of the shape prior, as a share of the number of frames.
         pose: Weight of the pose prior.
     """
@@ -59,6 +61,7 @@ class Weights:
     burst: float = 0.7
     speed: float = 1.0
     foot_speed: float = 0.1
+    foot_speed_scale: float = 0.3
     betas: float = 0.3
     pose: float = 0.5
 
@@ -172,9 +175,13 @@ class Objective:
             cost += _second_difference(depth, depth_rows, w.burst, system)
         if frames > 1:
             feet = [joint for foot in _FOOT_JOINTS for joint in foot]
-            inverse = self.still_TF.repeat_interleave(6, 1).sqrt() * (self.fps / w.foot_speed)
-            feet_rows = None if rows is None else rows[:, feet].flatten(1, 2)
-            cost += _first_difference(points[:, feet].flatten(1), feet_rows, inverse, system)
+            speed = (points[1:, feet] - points[:-1, feet]) * (self.fps / w.foot_speed)
+            cost_foot, robust = _geman_mcclure(speed.square().sum(-1), w.foot_speed_scale / w.foot_speed)
+            still = self.still_TF.repeat_interleave(2, 1)
+            cost += float((still * cost_foot).sum())
+            if rows is not None:
+                share = ((still * robust).sqrt() * (self.fps / w.foot_speed)).repeat_interleave(3, 1)
+                _first_difference(points[:, feet].flatten(1), rows[:, feet].flatten(1, 2), share, system)
         absent = ~self.seen.usable_T
         if frames > 1 and bool(absent.any()):
             blind = (absent[1:] | absent[:-1]).to(points.dtype)
@@ -224,7 +231,7 @@ def still_feet(across_TP2: Tensor, weight_TP: Tensor, fps: float) -> Tensor:
 
 
 def _geman_mcclure(squared: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Half the robust loss `scale^2 s / (scale^2 + s)` of squared residuals s, and the weight that gives its gradient."""
+    """Half the robust loss `scale^2 s / (scale^2 + s)` of squared residuals s, and its slope by s/2."""
     share = scale**2 / (scale**2 + squared)
     return 0.5 * squared * share, share**2
 
@@ -232,7 +239,7 @@ def _geman_mcclure(squared: Tensor, scale: float) -> tuple[Tensor, Tensor]:
 def _second_difference(values_TPC: Tensor, rows_TPCN: Tensor | None, burst: float, system: System | None) -> float:
     """Robust cost of the accelerations of vectors (P of them, C numbers each), added to the normal equations.
 
-    `burst^2 (sqrt(1 + s / burst^2) - 1)` of the squared acceleration s: quadratic at rest, linear in bursts such as a kick.
+    `burst^2 (sqrt(1 + s / burst^2) - 1)` of the squared acceleration s: quadratic at rest, linear in bursts.
     """
     change = values_TPC[:-2] - 2 * values_TPC[1:-1] + values_TPC[2:]
     root = (1 + change.square().sum(-1) / burst**2).sqrt()

@@ -18,6 +18,7 @@ Shapes: T time, J 24 joints, K joints of one kind.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -59,6 +60,11 @@ _HINGE = {
 }
 
 
+Row = tuple[float, float, float, float]  # mean, spread, lowest, highest
+# Of one bone: direction cosines with their normals, flexion with the direction it goes to, twist.
+_Coordinates = tuple[list[tuple[Tensor, float, float, float, float]], Optional[tuple[Tensor, Row]], Row]
+
+
 @dataclass(frozen=True)
 class Quadratic:
     """Cost of the prior per frame, with gradient and curvature by small turns in the parent's axes.
@@ -92,14 +98,18 @@ class PosePrior:
         self.axis_joints = [joint for joint, _ in axis]
         self.axis_table_4K3 = torch.stack([table for _, table in axis], 1)
 
-        self.bone_joints, bones, scalars = [], [], []
+        self.bone_joints: list[int] = []
+        bones: list[Tensor] = []
+        scalars: list[_Coordinates] = []
         for side, sign, reflect in (("left", 1.0, torch.ones(3, dtype=torch.float64)), ("right", -1.0, mirror)):
             for stem in ("shoulder", "hip"):
                 along, mean, spread, walls, twist = _BALL[f"left_{stem}"]
                 self.bone_joints.append(SMPL_JOINTS.index(f"{side}_{stem}"))
                 bones.append(torch.tensor(along, dtype=torch.float64) * reflect)
                 centre = torch.nn.functional.normalize(torch.tensor(mean, dtype=torch.float64), dim=0) * reflect
-                linear = [(torch.eye(3, dtype=torch.float64)[i], float(centre[i]), spread, -_FAR, _FAR) for i in range(3)]
+                linear = [
+                    (torch.eye(3, dtype=torch.float64)[i], float(centre[i]), spread, -_FAR, _FAR) for i in range(3)
+                ]
                 linear += [
                     (torch.tensor(n, dtype=torch.float64) * reflect, 0.0, _FAR, -_FAR, most) for n, most in walls
                 ]
@@ -109,7 +119,9 @@ class PosePrior:
                 self.bone_joints.append(SMPL_JOINTS.index(f"{side}_{stem}"))
                 a, b = (torch.tensor(v, dtype=torch.float64) * reflect for v in (along, towards))
                 bones.append(a)
-                scalars.append(([(torch.linalg.cross(a, b), 0.0, spread, -_FAR, _FAR)], (b, flexion), _sided(twist, sign)))
+                scalars.append(
+                    ([(torch.linalg.cross(a, b), 0.0, spread, -_FAR, _FAR)], (b, flexion), _sided(twist, sign))
+                )
         self.bones_K3 = torch.stack(bones)
         self._scalars = scalars
 
@@ -194,7 +206,7 @@ def twist(rotations: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:
     return 2 * torch.atan2(s, w), by_turn / squared[..., None]
 
 
-def _sided(twisted: tuple[float, float, float, float], sign: float) -> tuple[float, float, float, float]:
+def _sided(twisted: Row, sign: float) -> Row:
     mean, spread, low, high = twisted
     return (mean, spread, low, high) if sign > 0 else (-mean, spread, -high, -low)
 
@@ -210,6 +222,8 @@ def _log_by_turn(vector: Tensor) -> Tensor:
     angle = torch.linalg.vector_norm(vector, dim=-1)[..., None, None]
     small = angle < 1e-3
     safe = torch.where(small, torch.ones_like(angle), angle).clamp_max(3.1)
-    factor = torch.where(small, torch.full_like(angle, 1 / 12), 1 / safe**2 - (1 + torch.cos(safe)) / (2 * safe * torch.sin(safe)))
+    factor = torch.where(
+        small, torch.full_like(angle, 1 / 12), 1 / safe**2 - (1 + torch.cos(safe)) / (2 * safe * torch.sin(safe))
+    )
     cross = skew(vector)
     return torch.eye(3, dtype=vector.dtype) - 0.5 * cross + factor * (cross @ cross)

@@ -1,4 +1,4 @@
-"""Fit of the body to keypoints and landmarks: closed-form first guess, then Levenberg-Marquardt over all frames at once.
+"""Fit of the body to keypoints and landmarks: closed-form first guess, then Levenberg-Marquardt over all frames.
 
 The idea of fitting by reprojection, pose prior and shape prior is SMPLify's (Bogo et al., ECCV 2016). Only joints and
 keypoints are posed, never the mesh. The camera stands still: `world_from_camera` is the identity in every frame.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ _ITERATIONS = 40
 _PERSON_m = 1.7  # to read `robust_px` as metres at the person
 # Spread of accelerations relative to `Weights.acceleration`.
 _LIVELY = {"elbow": 1.6, "wrist": 2.5, "hand": 2.5, "knee": 1.5, "ankle": 2.0, "foot": 2.0, "head": 1.0}
-_TWISTED = ("left_hip", "right_hip", "left_knee", "right_knee", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
+_TWISTED = tuple(f"{side}_{stem}" for side in ("left", "right") for stem in ("hip", "knee", "shoulder", "elbow"))
 _OFF_BONE_m = 0.12  # distance of the points that make a twist about a bone felt by the smoothness
 
 
@@ -91,8 +92,8 @@ def carry(model: SmplModel) -> tuple[Carried, Tensor]:
         joint = SMPL_JOINTS.index(name)
         attach(joint, joint, (0.0, 0.0, _OFF_BONE_m))
         spread.append(_lively(name))
-    tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (np.stack(rest), np.stack(shape), np.stack(weights)))
-    carried = Carried(*tensors, torch.from_numpy(joints.copy()), torch.from_numpy(by_shape.copy()))
+    arrays = (np.stack(rest), np.stack(shape), np.stack(weights), joints, by_shape)
+    carried = Carried(*(torch.tensor(array, dtype=torch.float64) for array in arrays))
     return carried, torch.tensor(spread, dtype=torch.float64)
 
 
@@ -135,15 +136,10 @@ def fit(
     if weights is None:
         weights = Weights(pixel_scale_m=params.robust_px * _PERSON_m, pose=Weights.pose * params.prior)
         weights = smoothed(weights, params.smooth)
-    observed = Carried(
-        carried.rest_P3[:NUM_OBSERVED], carried.shape_P3B[:NUM_OBSERVED], carried.weights_PJ[:NUM_OBSERVED],
-        carried.joints_J3, carried.joints_shape_J3B,
-    )  # fmt: skip
-    state = initial_state(seen, observed.rest_P3, observed, fps)
+    state = initial_state(seen, carried.first(NUM_OBSERVED), fps)
     depth = state.transl_T3[:, 2].clamp(*_DEPTH_m)
     objective = Objective(carried, spread, seen, depth, fps, weights)
     state, steps = optimise(objective, state, params.iterations or _ITERATIONS)
-    import sys; sys.stderr.write(f"steps {steps} {frames}\n")
     logger.info("fitted %d frames in %d steps", frames, steps)
     return _body(carried, keypoints, seen, state, fps)
 
@@ -151,12 +147,10 @@ def fit(
 def smoothed(weights: Weights, smooth: float) -> Weights:
     """Weights with the temporal terms `smooth` times as strong."""
     factor = max(smooth, 1e-6) ** -0.5
-    return Weights(
-        **{
-            **vars(weights),
-            "acceleration": weights.acceleration * factor,
-            "depth_acceleration": weights.depth_acceleration * factor,
-        }
+    return replace(
+        weights,
+        acceleration=weights.acceleration * factor,
+        depth_acceleration=weights.depth_acceleration * factor,
     )
 
 
@@ -199,7 +193,9 @@ def _body(carried: Carried, keypoints: Keypoints, seen: Observations, state: Sta
             f"expected at most {_MAX_CLIP_ERROR}"
         )
     if depth.min() < _DEPTH_m[0] or depth.max() > _DEPTH_m[1]:
-        raise Rejected(f"the body is {depth.min():.2f} to {depth.max():.2f} m away, expected {_DEPTH_m[0]} to {_DEPTH_m[1]} m")
+        raise Rejected(
+            f"the body is {depth.min():.2f} to {depth.max():.2f} m away, expected {_DEPTH_m[0]} to {_DEPTH_m[1]} m"
+        )
     valid = usable & (share <= _MAX_ERROR)
     vectors = axis_angle_from_matrix(state.rotations_TJ33).numpy().astype(np.float32)
     frames = len(vectors)
@@ -223,9 +219,10 @@ def _body(carried: Carried, keypoints: Keypoints, seen: Observations, state: Sta
 def _quality(joints_TJ3: np.ndarray, share_T: np.ndarray, valid_T: np.ndarray) -> dict[str, float]:
     """Figures of the fit.
 
-    `reprojection_share`: mean error of confident joints over box height. `acceleration_mm`, `jerk_mm`: mean of the second
-    and third difference of joints, mm per frame^2 and frame^3. `foot_slide_mm`: mean motion per frame of the slower foot,
-    which in standing and walking before a static camera is the planted one. `valid_share`: share of frames fitted.
+    `reprojection_share`: mean error of confident joints over box height. `acceleration_mm`, `jerk_mm`: mean of the
+    second and third difference of joints, mm per frame^2 and frame^3. `foot_slide_mm`: mean motion per frame of the
+    slower foot, which in standing and walking before a static camera is the planted one. `valid_share`: share of
+    frames fitted.
     """
 
     def mean_difference(order: int) -> float:

@@ -15,9 +15,17 @@ from workflow.catalog import Clip, Row, Video
 class Limits(Protocol):
     """Settings that bound clips."""
 
-    max_clip_frames: int
-    min_clip_frames: int
-    subjects: int
+    @property
+    def max_clip_frames(self) -> int:
+        """Longer shots are split."""
+
+    @property
+    def min_clip_frames(self) -> int:
+        """Shorter ones are rejected."""
+
+    @property
+    def subjects(self) -> int:
+        """Clips made of every span."""
 
 
 def split_of(video: Video, shares: Mapping[str, float]) -> str:

@@ -78,6 +78,8 @@ def probe(path: Path) -> Facts:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_PROBE_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
         raise Unreadable(f"no picture decoded within {_PROBE_TIMEOUT_S} s") from error
+    if done.returncode < 0:
+        raise Unreadable(f"FFmpeg crashes on it (signal {-done.returncode})")
     return parse(done.stderr.decode("utf-8", "replace"))
 
 

@@ -304,6 +304,8 @@ def look(path: Path, sha256: str, size: int, threads: int = 0) -> tuple[Video, O
         return Video(sha256, bytes=size, reason=str(error)), None
     promised = round(facts.duration_s * facts.rate)
     scan = shots.scan(path, (facts.width, facts.height), threads=threads, progress=_Teller(path.name, promised))
+    if not len(scan.times_us):
+        return Video(sha256, bytes=size, reason=": ".join(["no frame decodes", *scan.complaints[-1:]])), None
     rate, variable = shots.rate(scan.times_us, facts.rate)
     shared = {f.name for f in dataclasses.fields(Video)} & {f.name for f in dataclasses.fields(facts)}
     video = Video(

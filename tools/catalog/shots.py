@@ -68,8 +68,9 @@ class Cuts:
 
     def finish(self) -> tuple[int, ...]:
         """Frames that begin a shot, without 0."""
-        for _ in range(_NEIGHBOURS if self._last is not None else 0):
-            self._feed(self._last)
+        if self._last is not None:
+            for _ in range(_NEIGHBOURS):
+                self._feed(self._last)
         self._found.extend(
             code.frame_num for code in self._detector.post_process(FrameTimecode(self._fed, _NOMINAL_FPS))
         )
@@ -93,6 +94,9 @@ def scan(
         codec: Decoder to use in place of FFmpeg's choice.
         threads: Threads of the decoder; 0 for as many as there are processors.
         progress: Called with the number of frames so far, after every frame.
+
+    Raises:
+        ToolError: FFmpeg cannot do what it is asked for.
     """
     shrink = min(1.0, SMALL_SIDE_PX / max(size))
     width, height = (max(2, round(side * shrink)) for side in size)
@@ -108,6 +112,8 @@ def scan(
         count += 1
         if progress is not None:
             progress(count)
+    if not count and decoding.returncode and decoding.returncode > 0:
+        raise decoding.failure()
     times = np.array(decoding.times_us, np.int64)[:count]
     return Scan(times, cuts.finish(), tuple(decoding.complaints))
 

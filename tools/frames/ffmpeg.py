@@ -25,7 +25,7 @@ import numpy as np
 
 from tools import decoder
 from workflow.catalog import Clip
-from workflow.errors import Rejected, ToolError
+from workflow.errors import Rejected
 from workflow.images import jpeg_encoder
 from workflow.raster import Spool
 from workflow.stages.frames import FfmpegParams, Frames
@@ -220,14 +220,10 @@ def _explain_nothing(clip: Clip, decoding: decoder.Decoding) -> None:
         *("-map", "0:V:0", "-frames:v", "1", "-f", "null", "-"),
     ]
     plain = subprocess.run(command, capture_output=True, check=False)
-    said = "\n".join(f"  {line}" for line in decoding.complaints)
     if plain.returncode or not decoding.returncode:
         last = decoding.complaints[-1] if decoding.complaints else "the video ends before the clip begins"
         raise Rejected(f"unreadable frames: no frame of {clip.start} to {clip.end} decodes ({last})")
-    raise ToolError(
-        f"{decoder.binary()} failed with exit code {decoding.returncode} on {decoding.path}:\n{said}\n"
-        "install FFmpeg 5.1 or later, or uninstall it so that the one of the imageio-ffmpeg wheel is used"
-    )
+    raise decoding.failure()
 
 
 def _timestamps(times_us: np.ndarray, count: int, clip: Clip, fps: float | None) -> np.ndarray:
@@ -244,7 +240,7 @@ def _timestamps(times_us: np.ndarray, count: int, clip: Clip, fps: float | None)
     """
     if fps is not None:
         return np.arange(count) / fps
-    seconds = (times_us[:count] - times_us[0]) / decoder.TICKS_PER_SECOND
+    seconds: np.ndarray = (times_us[:count] - times_us[0]) / decoder.TICKS_PER_SECOND
     if len(seconds) == count and (np.diff(seconds) > 0).all():
         return seconds
     return np.arange(count) / float(Fraction(clip.fps))

@@ -16,6 +16,11 @@ def disc(radius: int) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
+def within(mask: np.ndarray, distance_px: float) -> np.ndarray:
+    """Pixels no farther than a distance from a mask that is not empty, shape (H, W), bool."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= distance_px
+
+
 def height_of(body: np.ndarray) -> int:
     """Longer side of the body's bounding box, px, at least 1."""
     _, _, width, height = cv2.boundingRect(body.astype(np.uint8))
@@ -83,8 +88,7 @@ def candidates(
         piece = labels == k
         if depth[piece].max() < min_depth_px:
             continue
-        around = cv2.dilate(piece.astype(np.uint8), disc(max(int(_NEAR * size), 1)))
-        if (excess & (around > 0)).sum() > _BALANCE * piece.sum():
+        if (excess & within(piece, _NEAR * size)).sum() > _BALANCE * piece.sum():
             continue
         out |= piece
     if not out.any():
@@ -111,7 +115,7 @@ def persistent(piece: np.ndarray, others: list[np.ndarray], reach_px: int) -> np
     out = np.zeros_like(piece)
     for k in range(1, count):
         part = labels == k
-        near = cv2.dilate(part.astype(np.uint8), disc(reach_px)).astype(bool)
+        near = within(part, reach_px)
         if 2 * sum(bool((near & other).any()) for other in others) >= len(others):
             out |= part
     return out

@@ -105,17 +105,17 @@ def histogram(name: str, found: Sequence[Bar], told: Sequence[str]) -> Markup:
         told: What each says when pointed at.
     """
     most = max(bar.count for bar in found)
-    width = _BAR_WIDTH * _BARS // len(found)
+    left = (_BARS - len(found)) // 2 * _BAR_WIDTH  # a single value stands in the middle
     body = []
     for index, (bar, text) in enumerate(zip(found, told)):
         if not bar.count:
             continue
-        height = max(round(bar.count / most * _BAR_HEIGHT), 3)
+        x, height = left + index * _BAR_WIDTH, max(round(bar.count / most * _BAR_HEIGHT), 3)
         body.append(
             f'<a href="#clips" data-figure="{escape(name)}" data-bar="{index}" aria-label="{escape(text)}">'
             f"<title>{escape(text)}</title>"
-            f'<rect class="reach" x="{index * width}" y="0" width="{width}" height="{_BAR_HEIGHT}"/>'
-            f'<rect class="bar" x="{index * width + 0.5}" y="{_BAR_HEIGHT - height}" width="{width - 1}" '
+            f'<rect class="reach" x="{x}" y="0" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"/>'
+            f'<rect class="bar" x="{x + 0.5}" y="{_BAR_HEIGHT - height}" width="{_BAR_WIDTH - 1}" '
             f'height="{height}"/></a>'
         )
     return Markup(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from workflow.shard import JUDGES
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,25 @@ class Figure:
 _SHARE = "%"
 UNKNOWN = Figure("", "")
 
+# The order in which stages are told: the whole first, then as the pipeline runs.
+_ORDER = ("shards", "frames", *JUDGES)
+
+_OF_ALL_STAGES = {
+    "shards.valid_share": Figure(_SHARE, "Frames for which every stage vouches.", below=0.9),
+    **{
+        f"shards.{stage}_valid_share": Figure(_SHARE, f"Frames for which the stage {stage} vouches.")
+        for stage in JUDGES
+    },
+    "shards.reprojection_error": Figure("px", "Distance of the body's joints from the keypoints, in source pixels."),
+    "shards.keypoint_confidence": Figure("", "Mean confidence of the 17 body joints, over valid frames."),
+    "shards.human_area": Figure(_SHARE, "Part of the crop that is the subject, over valid frames."),
+    "shards.occluder_area": Figure(_SHARE, "Part of the crop that stands in front of the subject."),
+    "shards.scene_other_frame": Figure(_SHARE, "Part of the scene that was seen in another frame."),
+    "shards.scene_inpainted": Figure(_SHARE, "Part of the scene that no frame shows: invented."),
+}
+
 FIGURES = {
+    **_OF_ALL_STAGES,
     "frames.decoded_share": Figure(_SHARE, "Frames of the clip that could be decoded.", below=0.98),
     "frames.tone_mapped": Figure("", "1: high dynamic range was mapped to the standard range; 0: only clipped."),
     "keypoints.valid_share": Figure(_SHARE, "Frames in which the subject was found.", below=0.9),
@@ -47,12 +68,16 @@ FIGURES = {
     "keypoints.face_share": Figure(_SHARE, "Frames in which the face's points were found."),
     "keypoints.jitter": Figure("body sizes", "Trembling: how far joints lie off a smooth path (median).", above=0.01),
     "keypoints.jump": Figure("body sizes", "Jumps: the same, in the worst hundredth of joints and frames.", above=0.1),
+    "keypoints.people": Figure("", "People who are in the clip; with more, others may cross the subject."),
+    "keypoints.prominence": Figure("", "How much of the clip's attention the subject has: size, place and presence."),
+    "keypoints.reacquired": Figure("", "How often the subject was lost and found again."),
+    "keypoints.mended_share": Figure(_SHARE, "Joints that jumped away for a moment and were put back.", above=0.02),
     "body.reprojection_share": Figure(
         _SHARE, "Distance of the body's joints from the keypoints, as share of the body's height.", above=0.05
     ),
     "body.reprojection_error": Figure("px", "Distance of the body's joints from the keypoints."),
-    "body.acceleration_mm": Figure("mm/frame2", "How abruptly the body moves: second difference of its joints."),
-    "body.jerk_mm": Figure("mm/frame3", "How jerkily the body moves: third difference of its joints."),
+    "body.acceleration_mm": Figure("mm/frame\u00b2", "How abruptly the body moves: second difference of its joints."),
+    "body.jerk_mm": Figure("mm/frame\u00b3", "How jerkily the body moves: third difference of its joints."),
     "body.foot_slide_mm": Figure("mm/frame", "How far the standing foot slides (only before a still camera)."),
     "body.valid_share": Figure(_SHARE, "Frames to which the body was fitted.", below=0.9),
     "parsing.valid_share": Figure(_SHARE, "Frames in which the subject was cut out.", below=0.9),
@@ -90,6 +115,12 @@ def figure(name: str) -> Figure:
     return Figure(_SHARE, "") if name.endswith("_share") or name.endswith("_iou") else UNKNOWN
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names "<stage>.<name>" by stage: the whole first, then as the pipeline runs, then what is not known here."""
+    places = {stage: place for place, stage in enumerate(_ORDER)}
+    return sorted(names, key=lambda name: (places.get(name.partition(".")[0], len(_ORDER)), name))
+
+
 def shown(value: float, unit: str) -> str:
     """A value with its unit, short."""
     if unit == _SHARE:
@@ -102,3 +133,11 @@ def shown(value: float, unit: str) -> str:
     else:
         text = f"{value:.1f}" if size >= 100 else f"{value:.3g}"
     return f"{text} {unit}".strip()
+
+
+def spanned(low: float, high: float, unit: str) -> str:
+    """A range of values, the unit told once."""
+    if low == high:
+        return shown(low, unit)
+    bare = shown(low, unit).removesuffix(unit).rstrip()
+    return f"{bare} to {shown(high, unit)}"

@@ -14,13 +14,16 @@ import numpy as np
 _PATCH_m = 0.06  # side of a patch on the rest body
 _MIN_PIXELS = 3  # of a patch in a frame, to count as seen there
 _MIN_FRAMES = 3  # in which a patch must be seen to be known
+_NOTHING = 1e4  # a colour far from all: matches none
 _SKIN_TONES = 4
-LAB_SCALE = np.array([0.7, 1.0, 1.0], np.float32)  # lightness varies with shading, chroma less
+_LIGHTNESS = 0.7  # weight: lightness varies with shading, chroma less
+_FROM_8BIT = np.array([_LIGHTNESS * 100 / 255, 1.0, 1.0], np.float32)  # OpenCV's 8-bit CIELAB
+_ZERO = np.array([0.0, 128.0, 128.0], np.float32)
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
     """CIELAB with lightness weighted down, shape (H, W, 3), float32, from (H, W, 3) uint8 RGB."""
-    return cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab) * LAB_SCALE
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab).astype(np.float32) * _FROM_8BIT - _ZERO
 
 
 def patches_of(vertices: np.ndarray) -> np.ndarray:
@@ -120,23 +123,31 @@ class Appearance:
         Returns:
             Shape (H, W), float32, CIELAB units; 0 where nothing is known.
         """
+        full = patches.shape
+        half = (slice(None, None, 2), slice(None, None, 2))  # the neighbourhood is wide: half the pixels will do
+        colours = cv2.blur(colours, (2, 2))[half]
+        patches = patches[half]
+        reach_px = max(reach_px // 2, 1)
         expected = np.where((patches >= 0)[..., None], self.colour[patches], 0.0).astype(np.float32)
         unknown = (patches < 0) | ~self.known[patches]
-        expected[unknown] = np.inf
+        expected[unknown] = _NOTHING
         best = np.full(patches.shape, np.inf, np.float32)
         step = max(reach_px // 3, 1)
         offsets = range(-reach_px, reach_px + 1, step)
-        padded = np.pad(expected, ((reach_px, reach_px), (reach_px, reach_px), (0, 0)), constant_values=np.inf)
+        padded = np.pad(expected, ((reach_px, reach_px), (reach_px, reach_px), (0, 0)), constant_values=_NOTHING)
         height, width = patches.shape
         for dy in offsets:
             for dx in offsets:
                 if dx * dx + dy * dy > reach_px * reach_px:
                     continue
                 shifted = padded[reach_px + dy : reach_px + dy + height, reach_px + dx : reach_px + dx + width]
-                difference = colours - shifted
-                np.minimum(best, np.einsum("hwc,hwc->hw", difference, difference), out=best)
+                np.minimum(best, _squared(colours - shifted), out=best)
         for tone in self.skin:
-            difference = colours - tone
-            np.minimum(best, np.einsum("hwc,hwc->hw", difference, difference), out=best)
+            np.minimum(best, _squared(colours - tone), out=best)
         near_unknown = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        return np.where(near_unknown | ~np.isfinite(best), 0.0, np.sqrt(best)).astype(np.float32)
+        result = np.where(near_unknown | (best > _NOTHING), 0.0, np.sqrt(best)).astype(np.float32)
+        return cv2.resize(result, full[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _squared(difference: np.ndarray) -> np.ndarray:
+    return difference[..., 0] ** 2 + difference[..., 1] ** 2 + difference[..., 2] ** 2

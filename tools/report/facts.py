@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from tools.page.figures import figure, shown
+from tools.page.figures import figure, in_order, shown
 from workflow.shard_reader import Clip, Shard
 
 
@@ -37,8 +37,8 @@ class Made:
 def measured(quality: Mapping[str, float]) -> list[Measured]:
     """Figures of a clip with unit and meaning, by stage in the order of the pipeline."""
     found = []
-    for name, value in quality.items():
-        what = figure(name)
+    for name in in_order(quality):
+        value, what = quality[name], figure(name)
         found.append(Measured(name, shown(value, what.unit), what.about, what.hint, what.is_odd(value)))
     return found
 

@@ -16,7 +16,7 @@ from workflow.shard_reader import Clip, Shard
 PREVIEW_PX = 160
 PREVIEW_HZ = 8.0  # pictures per second, at the speed of the clip
 POSTER_PX = 96
-_FLAT_QUALITY, _PREVIEW_QUALITY, _POSTER_QUALITY = 70, 50, 60
+_TILE_QUALITY, _PREVIEW_QUALITY, _POSTER_QUALITY = 65, 35, 60
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def contact_sheet(shard: Shard, clip: Clip, *, frames: int, tile_px: int, previe
         for kind in KINDS:
             tile = kind.draw(moment, tile_px)
             alt = f"{kind.title}, frame {frame}" + (f": {tile.note}" if tile.note else "")
-            pictures[kind.key].append(Picture(embed.webp(tile.picture, _FLAT_QUALITY), alt, tile.note))
+            pictures[kind.key].append(Picture(embed.webp(tile.picture, _TILE_QUALITY), alt, tile.note))
     height, width = tiles.size(shard.height, shard.width, tile_px)
     middle = read_moment(shard, clip, clip.length // 2)
     poster_px = min(POSTER_PX, shard.height)

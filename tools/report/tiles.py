@@ -125,7 +125,7 @@ def origin(moment: Mapping[str, np.ndarray], tile_px: int) -> Tile:
         colours.tint(picture, source == value, colour, 0.65)
         notes.append(f"{(source == value).mean():.0%}")
     picture[~moment["inside"] & (source == SCENE_OBSERVED)] //= 2
-    return Tile(shrink(picture, tile_px), f"other frames {notes[0]}, invented {notes[1]}")
+    return Tile(shrink(picture, tile_px), f"seen {notes[0]}, invented {notes[1]}")
 
 
 def recomposed(moment: Mapping[str, np.ndarray], tile_px: int) -> Tile:

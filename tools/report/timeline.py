@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tools.page import charts
-from tools.page.figures import shown
+from tools.page.figures import shown, spanned
 from workflow.shard import FRAME_FIGURES, JUDGES
 from workflow.shard_reader import Clip, Shard
 
@@ -86,6 +86,6 @@ def _line(line: _Line, values: np.ndarray, known: np.ndarray, moments: Sequence[
         chart = charts.line(values, known, 1.0, moments, f"{line.title}: nothing known")
         return Strip(line.title, "nothing known", chart)
     low, mean, high = (float(f(values[known])) for f in (np.min, np.mean, np.max))
-    told = f"mean {shown(mean, line.unit)}, {shown(low, line.unit)} to {shown(high, line.unit)}"
+    told = f"mean {shown(mean, line.unit)}, {spanned(low, high, line.unit)}"
     top = max(high, line.top) or 1.0
     return Strip(line.title, told, charts.line(values, known, top, moments, f"{line.title}: {told}"))

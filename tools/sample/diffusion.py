@@ -80,9 +80,7 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
 def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SampleParams) -> np.ndarray:
     """Sampled frames with the occluders of the scene put back in front, (T, H, W, 3) uint8."""
     vertices = poser(known.betas, known.pose, known.transl)
-    conditions = model.conditions(
-        known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference
-    )
+    conditions = model.conditions(known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference)
 
     def shown(steps: list[int]) -> Iterable[int]:
         return progress.bar(steps, len(steps), "sample")
@@ -105,7 +103,9 @@ def motion_map(model: MimoModel, poser: Poser, known: ClipBatch) -> np.ndarray:
     template = poser.template
     colours = (template - template.amin(0)) / (template.amax(0) - template.amin(0))
     vertices = poser(known.betas, known.pose, known.transl)[0]
-    drawn, _, _ = DifferentiableRasterizer(model.config.motion_size)(vertices, poser.faces, colours, known.intrinsics[0])
+    drawn, _, _ = DifferentiableRasterizer(model.config.motion_size)(
+        vertices, poser.faces, colours, known.intrinsics[0]
+    )
     return to_pictures(drawn.transpose(0, 1) * 2 - 1)
 
 

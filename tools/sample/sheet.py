@@ -41,7 +41,9 @@ def sheet(rows: Mapping[str, np.ndarray], moments: int, note: str) -> np.ndarray
     for label, frames in rows.items():
         shown = frames if len(frames) == 1 else frames[index]
         scale = _TILE_PX / shown.shape[1]
-        tiles = [cv2.resize(tile, (round(tile.shape[1] * scale), _TILE_PX), interpolation=cv2.INTER_CUBIC) for tile in shown]
+        tiles = [
+            cv2.resize(tile, (round(tile.shape[1] * scale), _TILE_PX), interpolation=cv2.INTER_CUBIC) for tile in shown
+        ]
         name = np.full((_TILE_PX, _LABEL_PX, 3), _PAPER, np.uint8)
         cv2.putText(name, label, (6, _TILE_PX // 2), _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
         gap = np.full((_TILE_PX, _GAP_PX, 3), _PAPER, np.uint8)

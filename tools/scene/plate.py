@@ -9,6 +9,8 @@ import numpy as np
 
 _CLOSEST = 9  # donors nearest in time that vote, when the camera moves
 _GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
+_CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied on
+_OTHER = 26.0  # 8-bit difference from the plate that is another thing
 _MIN_COMMON = 400  # px two frames must share for their exposures to be compared
 
 
@@ -36,12 +38,14 @@ class Plate:
         plate_from_source: Shape (3, 3), from that frame's source pixels.
         rgb: Shape (h, w, 3), uint8.
         state: Shape (h, w), uint8: 0 unknown, 1 seen, 2 inpainted.
+        votes: Shape (h, w), uint8: how many donors saw the pixel.
     """
 
     index: int
     plate_from_source: np.ndarray
     rgb: np.ndarray
     state: np.ndarray
+    votes: np.ndarray
 
 
 def build(
@@ -93,7 +97,46 @@ def build(
     middle = (values[low, place] + values[high, place] + 1) // 2
     rgb[rows[known], columns[known]] = middle[known].astype(np.uint8)
     state[rows[known], columns[known]] = 1
-    return Plate(index, plate_from_source, rgb, state)
+    votes = np.zeros((height, width), np.uint8)
+    votes[rows, columns] = np.minimum(count, 255)
+    return Plate(index, plate_from_source, rgb, state, votes)
+
+
+def movers(
+    picture: np.ndarray, clear: np.ndarray, plate: Plate, start: np.ndarray, reach_px: int
+) -> np.ndarray:
+    """Things in a donor that belong to the subject's movement (a ball, a racket), not to the scene.
+
+    Pieces that differ from the plate and touch the subject or its occluder; and, close to those, what no other donor
+    confirms.
+
+    Args:
+        picture: Shape (h, w, 3), uint8: the donor in the plate's pixels.
+        clear: Shape (h, w), bool: where it is taken for scene.
+        plate: Made from all donors.
+        start: Shape (h, w), bool: the subject and its occluder in the donor.
+        reach_px: How far such a thing may extend.
+
+    Returns:
+        Shape (h, w), bool.
+    """
+    confirmed = plate.votes >= _CONFIRMED
+    difference = np.abs(picture.astype(np.int16) - plate.rgb).max(-1)
+    other = cv2.blur(np.where(clear & confirmed, difference, 0).astype(np.float32), (3, 3)) > _OTHER
+    near = within(start, reach_px)
+    grown = cv2.dilate(start.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
+    _, labels = cv2.connectedComponents(((other & near) | grown).astype(np.uint8))
+    moving = np.isin(labels, np.unique(labels[grown])[1:]) if grown.any() else grown
+    moving = cv2.dilate((moving & ~start).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    lonely = clear & (plate.votes > 0) & ~confirmed
+    return moving | (lonely & within(moving | start, reach_px // 2))
+
+
+def within(mask: np.ndarray, distance_px: float) -> np.ndarray:
+    """Pixels no farther than a distance from a mask, shape (h, w), bool."""
+    if not mask.any():
+        return np.zeros(mask.shape, bool)
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= distance_px
 
 
 def match_exposure(

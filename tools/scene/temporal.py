@@ -9,9 +9,9 @@ from typing import Callable, Mapping
 import cv2
 import numpy as np
 
-from tools.scene.blend import adjust, feather
+from tools.scene.blend import adjust, attached, feather
 from tools.scene.motion import Motion, estimate
-from tools.scene.plate import Donor, Plate, build, fill, inpaint
+from tools.scene.plate import Donor, Plate, build, fill, inpaint, movers
 from workflow.conventions import SCENE_FROM_OTHER_FRAME, SCENE_INPAINTED, SCENE_OBSERVED
 from workflow.stages.crop import Crop
 from workflow.stages.frames import Frames
@@ -22,7 +22,9 @@ from workflow.stages.scene import Scene, TemporalParams
 _REFERENCE_px = 512  # picture size for which lengths are given
 _TRACE = 8  # matte from which on a pixel is not purely scene
 _LARGEST_DONOR_px = 1_200_000  # pixels of a sampled frame in memory; larger frames are reduced
-_CONTEXT_px = 24  # of known scene round a hole, that a plate holds for matching and inpainting
+_CONTEXT_px = 56  # of known scene round a hole, that a plate holds for matching and inpainting
+_REACH_px = 48.0  # beside the subject, up to which what moves with it is removed
+_THING_px = 40.0  # size of a thing in the subject's hands that must not get into a plate
 
 
 def load(params: TemporalParams, files: Mapping[str, Path]) -> Callable[[Frames, Parsing, Crop, Layers], Scene]:
@@ -92,7 +94,11 @@ class _Clip:
                 size = self._donor_size(picture.shape)
                 small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if size != picture.shape[1::-1] else picture
                 matte = cv2.resize(self._parsing.matte[t], size, interpolation=cv2.INTER_AREA)
-                subject = cv2.dilate((matte > _TRACE).astype(np.uint8), brush)
+                donor_from_crop = (self._donor_from_source() @ np.linalg.inv(self._crop.crop_from_source[t]))[:2]
+                hidden = cv2.warpAffine(
+                    self._layers.occluder[t].astype(np.uint8), donor_from_crop, size, flags=cv2.INTER_NEAREST
+                )
+                subject = cv2.dilate(((matte > _TRACE) | (hidden > 0)).astype(np.uint8), brush)
                 donors.append(Donor(t, small, (1 - subject) * np.uint8(255)))
             yield picture
 
@@ -127,17 +133,21 @@ class _Clip:
         source_from_donor = np.linalg.inv(donor_from_source)
         plates: dict[int, Plate] = {}
         wanted: dict[int, np.ndarray] = {}
-        for key in keys:
-            box, mask = needed[key]
-            if box is None:
-                continue
-            plate_from_source = np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64) @ donor_from_source
-            order = sorted(donors, key=lambda donor: (abs(donor.index - key), donor.index))  # noqa: B023
-            matrices = [plate_from_source @ self._motion.between(key, d.index) @ source_from_donor for d in order]
-            size = (box[2] - box[0], box[3] - box[1])
-            votes = {"closest": len(order)} if self._motion.static else {}
-            plates[key] = build(key, plate_from_source, size, mask, order, matrices, **votes)
-            wanted[key] = mask
+        for again in (False, True):  # the second time without what the first plates show to be moving
+            for key in keys:
+                box, mask = needed[key]
+                if box is None:
+                    continue
+                plate_from_source = np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64)
+                plate_from_source = plate_from_source @ donor_from_source
+                order = sorted(donors, key=lambda donor: (abs(donor.index - key), donor.index))  # noqa: B023
+                matrices = [plate_from_source @ self._motion.between(key, d.index) @ source_from_donor for d in order]
+                size = (box[2] - box[0], box[3] - box[1])
+                votes = {"closest": len(order)} if self._motion.static else {}
+                plates[key] = build(key, plate_from_source, size, mask, order, matrices, **votes)
+                wanted[key] = mask
+            if not again:
+                donors = [self._without_movers(donor, plates, keys) for donor in donors]
         done: list[Plate] = []
         middle = keys[len(keys) // 2]
         for key in sorted(plates, key=lambda k: (abs(k - middle), k)):
@@ -150,6 +160,25 @@ class _Clip:
             inpaint(plate, wanted[key], self._params.inpaint_radius_px, beside, matrix)
             done.append(plate)
         return [plates[key] for key in keys if key in plates]
+
+    def _without_movers(self, donor: Donor, plates: dict[int, Plate], keys: list[int]) -> Donor:
+        """Mark as not clear what moves with the subject in a donor."""
+        key = keys[0] if self._motion.static else donor.index
+        if key not in plates:
+            return donor
+        plate = plates[key]
+        donor_from_plate = self._donor_from_source() @ np.linalg.inv(plate.plate_from_source)  # a shift by whole pixels
+        x, y = np.rint(donor_from_plate[:2, 2]).astype(int)
+        height, width = plate.state.shape
+        part = (slice(y, y + height), slice(x, x + width))
+        clear = donor.clear[part] > 0
+        zoom = float(np.median(self._crop.crop_from_source[:, 0, 0]))
+        moving = movers(
+            donor.rgb[part], clear, plate, ~clear, int(_THING_px * self._scale * self._density / max(zoom, 1e-6))
+        )
+        cleared = donor.clear.copy()
+        cleared[part][moving] = 0
+        return Donor(donor.index, donor.rgb, cleared)
 
     def _needed(self, keys: list[int]) -> dict[int, tuple[tuple[int, int, int, int] | None, np.ndarray]]:
         """Where each plate is wanted: box x0, y0, x1, y1 in donor pixels and mask inside it."""
@@ -200,6 +229,9 @@ class _Clip:
         if known.any():
             usable = ~(hole | covered)
             scene = adjust(scene, state > 0, picture, removed, usable)
+            beside = attached(scene, state == 1, picture, removed, subject, _REACH_px * self._scale)
+            removed |= beside & usable & self._crop.inside[t]
+            known = removed & (state > 0)
             weight = feather(removed, subject | covered, 0.6 * self._params.dilate_px * self._scale)[..., None]
             mixed = np.clip(scene * weight + picture * (1 - weight), 0, 255).round().astype(np.uint8)
             out[known] = mixed[known]

@@ -23,7 +23,11 @@ def write_table(curve: np.ndarray, path: Path) -> None:
     """
     lines = [",".join(COLUMNS)]
     for row in curve:
-        cells = [str(int(row[0])), PHASES[int(row[1])], *("" if math.isnan(value) else repr(float(value)) for value in row[2:])]
+        cells = [
+            str(int(row[0])),
+            PHASES[int(row[1])],
+            *("" if math.isnan(value) else repr(float(value)) for value in row[2:]),
+        ]
         lines.append(",".join(cells))
     path.write_text("\n".join(lines) + "\n")
 

@@ -59,7 +59,10 @@ class Windows:
         split: str,
         frames: int,
         min_valid: float,
+        *,
+        limits: Mapping[str, tuple[float, float]] | None = None,
         shares: Mapping[str, float] | None = None,
+        kinds: Mapping[str, str] | None = None,
     ) -> None:
         """Look through the shards.
 
@@ -68,7 +71,10 @@ class Windows:
             split: Which shards to take.
             frames: Length of a window.
             min_valid: Share of valid frames that a window must have.
-            shares: Share of the windows by the clips' `source`; empty takes them as they come.
+            limits: Smallest and largest value of clips' quality figures, such as "body.reprojection_error"; a clip
+                without the figure is left out.
+            shares: Share of the windows by kind of clip; empty takes them as they come.
+            kinds: Kind of each clip by id, "real" or "synthetic"; needed with `shares`.
 
         Raises:
             ToolError: No clip is usable.
@@ -77,14 +83,15 @@ class Windows:
         self.sources: list[_Source] = []
         rows = []
         skipped = 0
-        for path in sorted(path for path in shards if path.parent.parent.name == split):
+        for path in sorted(path for path in shards if split_of(path) == split):
             shard = Shard(path)
             if not shard.clips:
                 continue
             valid = shard.array("valid").read(0, shard.length)
             for clip in shard.clips:
                 seen = valid[clip.start : clip.start + clip.length]
-                starts = usable_starts(seen, frames, min_valid)
+                good = within(clip.quality, limits or {})
+                starts = usable_starts(seen, frames, min_valid) if good else np.zeros(0, np.int64)
                 rows.append(f"{clip.id} {clip.digest} {shard.attributes['profile']}")
                 if len(starts):
                     self.sources.append(_Source(shard, clip, starts, np.flatnonzero(seen)))
@@ -93,7 +100,8 @@ class Windows:
         if not self.sources:
             raise ToolError(
                 f"train: no clip of split {split!r} has {frames} frames in a row of which {min_valid:.0%} are valid "
-                f"({skipped} clips looked at); add videos, or see the report for why clips are rejected"
+                f"and keeps the recipe's limits ({skipped} clips looked at); add videos, or see the report for why "
+                "clips are rejected"
             )
         if skipped:
             logger.info("data: %d clips of %s have no usable window", skipped, split)
@@ -102,7 +110,7 @@ class Windows:
         self._seed_words = [int(self.digest[i : i + 8], 16) for i in range(0, 32, 8)]
         weights = np.array([len(source.starts) for source in self.sources], np.float64)
         if shares:
-            weights = _shared(weights, [str(source.clip.metadata.get("source", "real")) for source in self.sources], shares)
+            weights = _shared(weights, [(kinds or {})[source.clip.id] for source in self.sources], shares)
         self._cumulative = np.cumsum(weights / weights.sum())
 
     def __len__(self) -> int:
@@ -138,6 +146,11 @@ class Windows:
         return lines
 
 
+def split_of(shard: Path) -> str:
+    """Split of a shard by the path of its root `zarr.json`."""
+    return shard.parent.parent.name
+
+
 def usable_starts(valid: np.ndarray, frames: int, min_valid: float) -> np.ndarray:
     """First frames of windows with enough valid frames.
 
@@ -157,11 +170,18 @@ def usable_starts(valid: np.ndarray, frames: int, min_valid: float) -> np.ndarra
     return np.flatnonzero(counts >= max(1, np.ceil(min_valid * length)))
 
 
+def within(quality: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether a clip has every limited figure, and within its limits."""
+    return all(name in quality and low <= quality[name] <= high for name, (low, high) in limits.items())
+
+
 def _shared(weights: np.ndarray, kinds: list[str], shares: Mapping[str, float]) -> np.ndarray:
     """Weights scaled so that each kind of clip gets its share."""
     unknown = sorted(set(kinds) - set(shares))
     if unknown:
-        raise ToolError(f"train: shares say nothing of source {', '.join(unknown)}; give every source a share, 0 to leave it out")
+        raise ToolError(
+            f"train: shares say nothing of source {', '.join(unknown)}; give every source a share, 0 to leave it out"
+        )
     scaled = np.zeros_like(weights)
     for kind, share in shares.items():
         of_kind = np.array([k == kind for k in kinds])

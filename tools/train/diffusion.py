@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pyarrow import parquet
 
 from model_zoo.diffusion import checkpoint, device, pretrained
 from model_zoo.diffusion.config import to_json
@@ -35,9 +36,10 @@ def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: M
     """Train and write checkpoint, settings, curve and plot."""
     shards = _paths(inputs["shards"])
     body_path = _paths(inputs["body_model"])[0]
-    config = resolved(params, shards)
+    (index,) = _paths(inputs["index"])
+    config = resolved(params.recipe, shards, index)
     where = _device(params.device)
-    windows = Windows(shards, _TRAIN_SPLIT, config.model.frames, config.min_valid, config.shares)
+    windows = dataset(config, shards, index)
     with np.load(body_path) as body:
         poser = Poser(dict(body))
     size = (config.model.height, config.model.width)
@@ -85,18 +87,34 @@ def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: M
         write_plot(outcome.curve, picture)
 
 
-def resolved(params: TrainParams, shards: list[Path]) -> TrainConfig:
+def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
     """The recipe, with the frame size that fits the shards.
 
     Raises:
-        ToolError: The recipe is unknown or cannot run here.
+        ToolError: The recipe is unknown, or the shards have nothing for it.
     """
-    if params.recipe not in RECIPES:
-        raise ToolError(f"train: recipe is {params.recipe!r}, expected one of {', '.join(RECIPES)}")
-    config = RECIPES[params.recipe]()
-    probe = Windows(shards, _TRAIN_SPLIT, config.model.frames, config.min_valid, config.shares)
-    height, width = frame_size(config.model, *probe.size)
+    if recipe not in RECIPES:
+        raise ToolError(f"train: recipe is {recipe!r}, expected one of {', '.join(RECIPES)}")
+    config = RECIPES[recipe]()
+    height, width = frame_size(config.model, *dataset(config, shards, index).size)
     return dataclasses.replace(config, model=dataclasses.replace(config.model, height=height, width=width))
+
+
+def dataset(config: TrainConfig, shards: list[Path], index: Path) -> Windows:
+    """The windows a run learns from."""
+    kinds = None
+    if config.shares:
+        table = parquet.read_table(index, columns=["id", "source"]).to_pydict()
+        kinds = dict(zip(table["id"], table["source"]))
+    return Windows(
+        shards,
+        _TRAIN_SPLIT,
+        config.model.frames,
+        config.min_valid,
+        limits=config.limits,
+        shares=config.shares,
+        kinds=kinds,
+    )
 
 
 def _weights(recipe: str, config: TrainConfig) -> dict[str, Path]:
@@ -109,7 +127,8 @@ def _weights(recipe: str, config: TrainConfig) -> dict[str, Path]:
     missing = [f"  {part}: {path}" for part, path in files.items() if not path.is_file()]
     if missing:
         raise ToolError(
-            f"train: recipe {recipe} starts from published weights that are not there:\n" + "\n".join(missing)
+            f"train: recipe {recipe} starts from published weights that are not there:\n"
+            + "\n".join(missing)
             + "\nput them there as safetensors (see docs/licences.md), or choose recipe tiny"
         )
     return files

@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -112,7 +111,9 @@ def train(
             averaged = {name: parameter.detach().clone() for name, parameter in model.trained()}
         generator = torch.Generator().manual_seed(_stream_seed(seed, step))
         since = step - (config.autoencoder_steps if phase == DENOISER else 0)
-        rate = (config.learning_rate if phase == DENOISER else config.autoencoder_rate) * min(1, (since + 1) / config.warmup)
+        rate = (config.learning_rate if phase == DENOISER else config.autoencoder_rate) * min(
+            1, (since + 1) / config.warmup
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
@@ -264,8 +265,6 @@ def _squared_error(
         clean = model.latents.encode(known.video).float()
         with torch.autocast(clean.device.type, enabled=False):
             vertices = poser(known.betas, known.pose, known.transl)
-    conditions = model.conditions(
-        known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference
-    )
+    conditions = model.conditions(known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference)
     answer = model(schedule.add_noise(clean, noise, timestep), timestep, conditions, keep)
     return (answer.float() - schedule.target(clean, noise, timestep)).square().mean(1)

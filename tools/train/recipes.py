@@ -26,6 +26,8 @@ class TrainConfig:
         autoencoder_rate: Learning rate of those steps.
         autoencoder_pictures: Pictures per such step.
         min_valid: Share of valid frames that a window must have.
+        limits: Smallest and largest value of quality figures that a clip must keep, such as
+            "body.reprojection_error".
         shares: Share of windows per source ("real", "synthetic"); empty takes them as they come.
         workers: Threads that read and resize windows.
         cpu_threads: Threads of torch on a CPU; fixed, so that a run gives the same bits on every machine of a kind.
@@ -47,6 +49,7 @@ class TrainConfig:
     autoencoder_rate: float = 2e-3
     autoencoder_pictures: int = 16
     min_valid: float = 0.75
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     workers: int = 2
     cpu_threads: int = 1

@@ -60,7 +60,9 @@ class Folder:
             partial.unlink()
         others = sorted(other.name for other in root.iterdir() if other.is_dir() and other != self.path)
         if others:
-            logger.info("train: %s also holds other runs (other data or settings), not used: %s", root, ", ".join(others))
+            logger.info(
+                "train: %s also holds other runs (other data or settings), not used: %s", root, ", ".join(others)
+            )
 
     def save(self, state: State) -> None:
         """Write a state; it is there whole or not at all."""

@@ -67,7 +67,11 @@ STAGE = Stage(
     "train the bundled video diffusion model",
     inputs=(INDEX, EVERY_SHARD, BODY_MODEL),
     outputs=(CHECKPOINT, SETTINGS, LOG, PLOT),
-    backends={"diffusion": Backend("train", TrainParams, Resources(threads=2, mem_mb=6_000, runtime_min=2_880), summary="diffusers")},
+    backends={
+        "diffusion": Backend(
+            "train", TrainParams, Resources(threads=2, mem_mb=6_000, runtime_min=2_880), summary="diffusers"
+        )
+    },
     default="diffusion",
 )
 

@@ -142,14 +142,17 @@ def test_dropping_hides_all_conditions_of_one_clip_and_none_of_the_other(model, 
     here, there = _answer(model, scene_inputs, keep), _answer(model, other, keep)
     assert torch.allclose(here[0], there[0], atol=1e-5), "a dropped clip knows nothing of its conditions"
     assert not torch.allclose(here[1], there[1], atol=1e-4)
-    assert torch.allclose(_answer(model, scene_inputs, torch.tensor([True, True])), _answer(model, scene_inputs), atol=1e-4)
+    assert torch.allclose(
+        _answer(model, scene_inputs, torch.tensor([True, True])), _answer(model, scene_inputs), atol=1e-4
+    )
 
 
 def test_clips_of_a_batch_do_not_mix(model, scene_inputs):
     _awake(model)
     both = _answer(model, scene_inputs)
     changed = {
-        name: values if name == "faces" else torch.stack([values[0], values[0]]) for name, values in scene_inputs.items()
+        name: values if name == "faces" else torch.stack([values[0], values[0]])
+        for name, values in scene_inputs.items()
     }
     assert torch.allclose(_answer(model, changed)[0], both[0], atol=1e-4)
 

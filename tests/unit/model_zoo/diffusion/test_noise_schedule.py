@@ -65,7 +65,9 @@ def test_agrees_with_diffusers(changes):
     noised = ours.add_noise(clean, noise, timestep)
     assert torch.allclose(noised, theirs.add_noise(clean, noise, timestep), atol=1e-5)
     if config.prediction == "v_prediction":
-        assert torch.allclose(ours.target(clean, noise, timestep), theirs.get_velocity(clean, noise, timestep), atol=1e-5)
+        assert torch.allclose(
+            ours.target(clean, noise, timestep), theirs.get_velocity(clean, noise, timestep), atol=1e-5
+        )
     sample = torch.randn(2, 4, 3)
     for here, earlier in zip(steps, [*steps[1:], -1]):
         answer = torch.randn(2, 4, 3)

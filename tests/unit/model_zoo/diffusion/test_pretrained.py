@@ -15,7 +15,10 @@ def _saved(path, tensors):
 
 
 def _changed(module):
-    return {name: torch.randn_like(tensor) if tensor.is_floating_point() else tensor for name, tensor in module.state_dict().items()}
+    return {
+        name: torch.randn_like(tensor) if tensor.is_floating_point() else tensor
+        for name, tensor in module.state_dict().items()
+    }
 
 
 @pytest.fixture

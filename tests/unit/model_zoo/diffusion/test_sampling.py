@@ -51,7 +51,9 @@ def test_sample_is_a_function_of_the_seed(model, scene_inputs):
 def test_a_long_video_of_windows_is_the_short_one_where_frames_do_not_mix(model, scene_inputs):
     # Fresh motion modules are the identity, so how frames are grouped into windows must not matter.
     long = {
-        name: values if name == "faces" or name == "reference" else torch.cat([values, values], 2 if values.ndim == 5 else 1)
+        name: values
+        if name == "faces" or name == "reference"
+        else torch.cat([values, values], 2 if values.ndim == 5 else 1)
         for name, values in scene_inputs.items()
     }
     conditions = model.conditions(**long)

@@ -3,15 +3,16 @@
 import shutil
 import subprocess
 
+import imageio_ffmpeg
 import pytest
-
-from tools import decoder
 
 PATTERN = "testsrc=size=96x64:rate=25:duration={seconds}"
 
 
 def ffmpeg(*args):
-    subprocess.run([decoder.binary(), "-v", "error", "-nostdin", "-y", *map(str, args)], check=True, timeout=60)
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *map(str, args)], check=True, timeout=60
+    )
 
 
 @pytest.fixture(scope="session")

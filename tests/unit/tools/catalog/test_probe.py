@@ -1,6 +1,8 @@
 import pytest
 
-from tools.catalog import probe
+from tools import decoder
+from tools.catalog import probe, shots
+from workflow.errors import ToolError
 
 
 def test_facts_of_a_plain_video(media):
@@ -42,6 +44,27 @@ def test_odd_size_interlace_alpha_and_hdr(media):
 def test_unreadable_files_say_why(media, name, reason):
     with pytest.raises(probe.Unreadable, match=reason):
         probe.probe(media / name)
+
+
+def test_a_crash_is_about_the_file(media, tmp_path, monkeypatch):
+    crashing = tmp_path / "ffmpeg"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr(decoder, "binary", lambda: str(crashing))
+    with pytest.raises(probe.Unreadable, match="crashes on it .signal 11"):
+        probe.probe(media / "plain.mp4")
+    found = shots.scan(media / "plain.mp4", (96, 64))
+    assert len(found.times_us) == 0
+    assert found.complaints == ("FFmpeg crashed (signal 11)",)
+
+
+def test_an_ffmpeg_that_cannot_is_an_error(media, tmp_path, monkeypatch):
+    old = tmp_path / "ffmpeg"
+    old.write_text("#!/bin/sh\necho 'Unrecognized option' >&2\nexit 1\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(decoder, "binary", lambda: str(old))
+    with pytest.raises(ToolError, match="exit code 1 and gave no picture.*\n  Unrecognized option"):
+        shots.scan(media / "plain.mp4", (96, 64))
 
 
 def test_rotation_is_read_from_old_and_new_reports():

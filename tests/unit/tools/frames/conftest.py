@@ -3,10 +3,10 @@
 import subprocess
 from fractions import Fraction
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from tools import decoder
 from workflow import catalog
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -14,9 +14,8 @@ BARS_RGB = ((200, 40, 30), (30, 180, 60), (40, 60, 210), (190, 190, 180))
 
 
 def ffmpeg(*args, stdin=None):
-    subprocess.run(
-        [decoder.binary(), "-v", "error", "-y", *map(str, args)], input=stdin, check=True, timeout=60, stderr=None
-    )
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, args)]
+    subprocess.run(command, input=stdin, check=True, timeout=60)
 
 
 @pytest.fixture(scope="session")

@@ -233,3 +233,22 @@ def test_decoding_can_be_left_early(media):
 def test_the_binary_runs():
     assert subprocess.run([decoder.binary(), "-version"], capture_output=True, check=True).stdout
     assert "scale" in decoder.filters()
+
+
+@pytest.mark.parametrize(
+    ("version", "usable"), [("4.3.6-0+deb11u1", False), ("5.1.6-0+deb12u1", True), ("N-1-g2a", True)]
+)
+def test_the_systems_ffmpeg_is_used_unless_too_old(tmp_path, monkeypatch, version, usable):
+    system = tmp_path / "ffmpeg"
+    system.write_text(f"#!/bin/sh\necho 'ffmpeg version {version} Copyright'\n")
+    system.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    decoder.binary.cache_clear()
+    try:
+        if usable:
+            assert decoder.binary() == str(system)
+        else:
+            with pytest.raises(ToolError, match="is FFmpeg 4.3, older than 5.1"):
+                decoder.binary()
+    finally:
+        decoder.binary.cache_clear()

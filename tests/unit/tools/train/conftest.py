@@ -26,7 +26,9 @@ def _as_it_was():
 def dataset(tmp_path_factory):
     """A training shard of three clips, one shorter than a window, and a validation shard."""
     root = tmp_path_factory.mktemp("dataset")
-    train_shard = examples.shard(root, split="train", name="s00000", lengths=(9, 7, 3), rejected=(), height=48, width=40)
+    train_shard = examples.shard(
+        root, split="train", name="s00000", lengths=(9, 7, 3), rejected=(), height=48, width=40
+    )
     held_out = examples.shard(root, split="val", name="s00001", lengths=(6,), rejected=(), height=48, width=40, seed=5)
     return {"root": root, "shards": [train_shard, held_out], "body_model": root / "work" / "s00000" / "body_model.npz"}
 

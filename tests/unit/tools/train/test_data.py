@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests import examples
-from tools.train.data import Windows, batches, usable_starts
+from tools.train.data import Windows, batches, usable_starts, within
 from workflow.errors import ToolError
 
 
@@ -79,15 +79,29 @@ def test_a_short_clip_is_padded(windows, tiny_run):
     assert windows.load(pick, tiny_run.model).valid.tolist()[3] is False
 
 
-def test_shares_by_source(dataset, tmp_path):
-    kinds = {"real", "synthetic"}
-    windows = Windows(dataset["shards"], "train", 4, 0.5)
-    kind = str(windows.sources[0].clip.metadata.get("source", "real"))
-    assert Windows(dataset["shards"], "train", 4, 0.5, dict.fromkeys(kinds | {kind}, 0.5)).digest == windows.digest
-    with pytest.raises(ToolError, match="shares say nothing of source"):
-        Windows(dataset["shards"], "train", 4, 0.5, {"other": 1.0})
+def test_shares_by_source(dataset):
+    ids = [source.clip.id for source in Windows(dataset["shards"], "train", 4, 0.5).sources]
+    kinds = {ids[0]: "real", ids[1]: "synthetic", ids[2]: "synthetic"}
+
+    def made(shares):
+        return Windows(dataset["shards"], "train", 4, 0.5, shares=shares, kinds=kinds)
+
+    drawn = [made({"real": 0.2, "synthetic": 0.8}).draw(0, step, 0).number for step in range(1000)]
+    assert abs(drawn.count(0) / 1000 - 0.2) < 0.05
+    assert {made({"real": 1.0, "synthetic": 0.0}).draw(0, step, 0).number for step in range(50)} == {0}
+    with pytest.raises(ToolError, match="say nothing of source synthetic"):
+        made({"real": 1.0})
     with pytest.raises(ToolError, match="leave no clip"):
-        Windows(dataset["shards"], "train", 4, 0.5, {kind: 0.0})
+        made({"real": 0.0, "synthetic": 0.0})
+
+
+def test_limits_of_quality_figures(dataset):
+    assert within({"a.x": 1.0}, {}) and within({"a.x": 1.0}, {"a.x": (1, 2)})
+    assert not within({"a.x": 0.9}, {"a.x": (1, 2)}) and not within({}, {"a.x": (1, 2)})
+    clip = Windows(dataset["shards"], "train", 4, 0.5).sources[1].clip
+    name = "frames.sharpness"
+    only = Windows(dataset["shards"], "train", 4, 0.5, limits={name: (clip.quality[name], clip.quality[name])})
+    assert [source.clip.id for source in only.sources] == [clip.id]
 
 
 def test_explain_names_clips_and_frames(windows):

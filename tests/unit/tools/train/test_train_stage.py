@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tools.sample import diffusion as sample_backend
+from tools.train import cli
 from tools.train import diffusion as train_backend
 from workflow.errors import ToolError
 from workflow.stages.train import SampleParams, TrainParams
@@ -148,6 +149,14 @@ def test_unknown_recipe_and_missing_gpu(dataset, recipe, tmp_path, monkeypatch):
     assert not any(path.exists() for path in outputs.values())
 
 
+def test_explain_names_the_windows_of_a_step(dataset, recipe, monkeypatch, capsys, windows):
+    monkeypatch.chdir(dataset["root"])
+    assert cli.main(["explain", "--step", "3", "--seed", "5"]) == 0
+    assert capsys.readouterr().out.splitlines() == windows.explain(5, 2, 2)
+    with pytest.raises(ToolError, match="counted from 1"):
+        cli.main(["explain", "--step", "0"])
+
+
 def test_missing_weights_are_named_before_anything_runs(dataset, tmp_path):
     outputs = _outputs(tmp_path / "train")
     with pytest.raises(ToolError, match=r"(?s)unet: .*sd15-unet.safetensors.*vae: .*or choose recipe tiny"):
@@ -166,7 +175,10 @@ def test_kill_9_and_go_on_gives_the_same_bytes(dataset, recipe, tmp_path):
     train_backend.run(TrainParams(steps=steps, save_every=1, device="cpu"), _inputs(dataset), whole)
     killed = _outputs(tmp_path / "killed")
     given = [
-        {name: [str(p) for p in path] if isinstance(path, list) else str(path) for name, path in _inputs(dataset).items()},
+        {
+            name: [str(p) for p in path] if isinstance(path, list) else str(path)
+            for name, path in _inputs(dataset).items()
+        },
         {name: str(path) for name, path in killed.items()},
     ]
     command = [sys.executable, "-c", PROGRAM, json.dumps(given), str(steps)]

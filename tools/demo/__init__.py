@@ -1,0 +1,1 @@
+"""What `make demo` works on: short rendered videos of a moving body."""
