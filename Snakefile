@@ -27,6 +27,13 @@ include: "rules/training.smk"
 include: "rules/targets.smk"
 
 
+rule all:
+    default_target: True
+    input:
+        pipeline.dataset,
+        pipeline.model,
+
+
 onstart:
     snake.hold_run_lock()
 

@@ -1,10 +1,3 @@
-rule all:
-    default_target: True
-    input:
-        pipeline.dataset,
-        pipeline.model,
-
-
 rule dataset:
     input:
         pipeline.dataset,

@@ -48,13 +48,11 @@ def waving(model: SmplModel, num_frames: int = 64, height: int = 640, width: int
     motion = wave_and_squat(body.skeleton, num_frames, fps, (0.0, -1.0), 0.1)
     metal = Material(PLAIN, (0.13, 0.22, 0.20), rough=0.1)
     scene = street()
-    post = joined(
-        [cylinder((-0.2, 0, 0.15), 3.2, 0.036, metal, True), cylinder((-0.2, 0, 0.15), 0.22, 0.07, metal, True)]
-    )
+    foot = (0.012, 0.0, 0.15)
+    post = joined([cylinder(foot, 3.2, 0.036, metal, True), cylinder(foot, 0.22, 0.07, metal, True)])
     scene = Scene(joined([scene.mesh, post]), scene.light)
     ball = sphere((0, 0, 0), 0.13, Material(STRIPES, (0.85, 0.30, 0.15), (0.92, 0.90, 0.85), 0.10, 0.05), True)
-    seconds = np.arange(num_frames) / fps
-    share = seconds * fps / max(num_frames - 1, 1)
+    share = np.arange(num_frames) / max(num_frames - 1, 1)
     bounce = 0.13 + 0.75 * np.abs(np.cos(np.pi * 3.0 * share)) * (1.0 - 0.25 * share)
     places = np.stack([2.0 - 4.2 * share, bounce, np.full(num_frames, -0.15)], 1)
     view = _still(height, width, (0.15, 1.25, 2.0), (0.0, 0.94, -1.0), num_frames)

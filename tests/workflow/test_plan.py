@@ -80,9 +80,11 @@ def test_videos_that_match_nothing_are_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stage", "backend"), [(stage.name, name) for stage in PIPELINE for name in stage.backends], ids="-".join
+    ("stage", "backend"),
+    [(stage.name, name) for stage in PIPELINE for name in stage.backends if name != stage.default],
+    ids=lambda text: text,
 )
-def test_every_backend_can_be_planned(catalogued, stage, backend):
+def test_every_other_backend_can_be_planned(catalogued, stage, backend):
     config = catalogued / "config.yaml"
     config.write_text(f"videos: [footage]\nstages:\n  {stage}:\n    backend: {backend}\n")
     code, output = plan(catalogued, "--configfile", str(config))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model_zoo.body.smpl import PARENTS
+from model_zoo.body.skeleton import PARENTS
 
 # The toes and the fingers' bases turn too little to be seen in body keypoints; they stay as in the rest pose.
 FREE_JOINTS = tuple(j for j in range(24) if j not in (10, 11, 22, 23))

@@ -89,7 +89,9 @@ class System:
 def _tridiagonal(diagonal: Tensor, upper: Tensor, right: Tensor) -> Tensor:
     """Solve a symmetric positive definite block-tridiagonal system by block Cholesky."""
     blocks = len(diagonal)
-    factors, links, forward = [], [], []
+    factors: list[Tensor] = []
+    links: list[Tensor] = []
+    forward: list[Tensor] = []
     for k in range(blocks):
         block, value = diagonal[k], right[k]
         if k:

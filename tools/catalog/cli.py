@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     withdraw = commands.add_parser("withdraw", help="take clips out of the data")
-    withdraw.add_argument("names", nargs="+", metavar="CLIP|VIDEO", help="clip id, file, or start of a video's SHA-256")
+    withdraw.add_argument("names", nargs="+", metavar="CLIP|VIDEO", help="clip id, file, or start of a SHA-256")
     withdraw.add_argument("--reason", required=True)
 
     explain = commands.add_parser("explain", help="everything known about a clip or a video")
@@ -106,10 +106,11 @@ def _meant(state: Catalog, name: str) -> list[Row]:
     if path in state.files:
         return state.by_video().get(state.files[path].sha256, [])
     found = [sha for sha in state.videos if len(name) >= 6 and sha.startswith(name)]
+    found = found or list(dict.fromkeys(seen.sha256 for file, seen in state.files.items() if Path(file).name == name))
     if len(found) == 1:
         return state.by_video().get(found[0], [])
     if found:
-        raise ToolError(f"{name}: stands for {len(found)} videos; give more of the SHA-256")
+        raise ToolError(f"{name}: stands for {len(found)} videos; give the whole path, or more of the SHA-256")
     raise ToolError(f"{name}: no clip, file or video of the catalog; see python -m tools catalog list")
 
 

@@ -10,7 +10,7 @@ from typing import Callable, Mapping
 
 import numpy as np
 
-from tools.layers.missing import candidates, doubtful, height_of, persistent
+from tools.layers.missing import candidates, continued, doubtful, height_of, persistent
 from workflow.stages.crop import Crop
 from workflow.stages.layers import GeometryParams, Layers
 from workflow.stages.surface import Surface
@@ -81,6 +81,8 @@ def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_F
         if crop.valid[t] and surface.valid[t] and human.any():
             doubt = doubtful(body, crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS])
             piece = candidates(body, human, doubt, inside, params.min_area, params.min_depth_px * scale)
+            if piece.any():
+                piece = continued(piece, crop.rgb[t], ~human & inside, height_of(body))
         yield _Frame(t, matte, human, body, piece)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,10 @@ def _contents(rows: Sequence[summary.Clip], links: Mapping[str, Path]) -> dict[s
         for status in (summary.STORED, summary.REJECTED, summary.WITHDRAWN, summary.PENDING)
     }
     stored = by_status[summary.STORED]
-    shards = []
-    for name in links:
-        split, shard = name.split("/")
-        members = [row for row in stored if (row["split"], row["shard"]) == (split, shard)]
-        rejected = sum((row["split"], row["shard"]) == (split, shard) for row in by_status[summary.REJECTED])
-        shards.append((f"{name}.html", summary.amount(name, members), rejected))
+    members: dict[str, list[summary.Clip]] = {name: [] for name in links}
+    for row in stored:
+        members.setdefault(_place(row), []).append(row)
+    rejected = Counter(_place(row) for row in by_status[summary.REJECTED])
     return {
         "total": summary.amount("all", stored),
         "counts": {status: len(members) for status, members in by_status.items()},
@@ -79,8 +78,12 @@ def _contents(rows: Sequence[summary.Clip], links: Mapping[str, Path]) -> dict[s
         "rejections": summary.reasons(by_status[summary.REJECTED]),
         "withdrawals": summary.reasons(by_status[summary.WITHDRAWN]),
         "unread": summary.reasons(row for row in rows if summary.is_file(row)),
-        "shards": shards,
+        "shards": [(f"{name}.html", summary.amount(name, members[name]), rejected[name]) for name in links],
     }
+
+
+def _place(row: summary.Clip) -> str:
+    return f"{row['split']}/{row['shard']}"
 
 
 def _table(
@@ -106,7 +109,7 @@ def _table(
                 row["subject"],
                 f"{row['stage']}: {row['reason']}" if row["stage"] else row["reason"],
                 odd if row["status"] == summary.STORED else None,
-                f"{row['split']}/{row['shard']}" in links and row["status"] in (summary.STORED, summary.REJECTED),
+                _place(row) in links and row["status"] in (summary.STORED, summary.REJECTED),
             ]
             for row, odd in zip(clips, _odd(values, len(clips)))
         ],
@@ -125,7 +128,11 @@ def _table(
             if (what := figure(spread.name)).hint
         },
         "first": _FIRST_FIGURE if any(spread.name == _FIRST_FIGURE for spread in found) else "",
-        "posters": dict(pictures),
+        "posters": {
+            row["id"]: pictures[row["id"]]
+            for row in clips
+            if row["status"] == summary.STORED and row["id"] in pictures
+        },
     }
 
 

@@ -11,6 +11,9 @@ _CLOSEST = 9  # donors nearest in time that vote, when the camera moves
 _GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
 _CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied on
 _OTHER = 26.0  # 8-bit difference from the plate that is another thing
+_TEXTURE_px = 24  # of known picture round a hole from which texture is taken
+_LARGE_HOLE = 400  # px from which on texture is copied
+_LARGEST_HOLE = 60_000  # px, with the picture round it, up to which texture is copied at full size
 _MIN_COMMON = 400  # px two frames must share for their exposures to be compared
 
 
@@ -188,13 +191,38 @@ def inpaint(plate: Plate, needed: np.ndarray, radius_px: int, neighbour: Plate |
 
 
 def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: int) -> np.ndarray:
-    """Inpaint, coarse to fine: large holes at low resolution first, which keeps their cost and streaks bounded.
+    """Inpaint: large holes by copied texture, small ones by diffusion.
+
+    Large holes take patches from the rest of the picture (shift maps, He and Sun, ECCV 2012, as in OpenCV's xphoto);
+    diffusion (Telea 2004) would smear them.
 
     Args:
         rgb: Shape (h, w, 3), uint8.
         missing: Shape (h, w), bool: to be filled.
         absent: Shape (h, w), bool: neither wanted nor known.
-        radius_px: Of the inpainting.
+        radius_px: Of the diffusion.
+
+    Returns:
+        Shape (h, w, 3), uint8; pixels that are neither missing nor absent are unchanged.
     """
-    mask = (missing | absent).astype(np.uint8)
-    return cv2.inpaint(rgb, mask, radius_px, cv2.INPAINT_TELEA)
+    x, y, w, h = cv2.boundingRect(missing.astype(np.uint8))
+    part = (
+        slice(max(y - _TEXTURE_px, 0), y + h + _TEXTURE_px),
+        slice(max(x - _TEXTURE_px, 0), x + w + _TEXTURE_px),
+    )
+    out = rgb.copy()
+    unknown = missing[part] | absent[part]
+    picture = np.ascontiguousarray(rgb[part])
+    smooth = cv2.inpaint(picture, unknown.astype(np.uint8), radius_px, cv2.INPAINT_TELEA)
+    filled = smooth
+    if missing.sum() >= _LARGE_HOLE and min(unknown.shape) >= 2 * _TEXTURE_px and unknown.mean() < 0.6:
+        zoom = min(1.0, float(np.sqrt(_LARGEST_HOLE / unknown.size)))
+        size = (max(int(unknown.shape[1] * zoom), 8), max(int(unknown.shape[0] * zoom), 8))
+        lab = cv2.cvtColor(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab)
+        seen = cv2.resize(unknown.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) == 0
+        textured = np.zeros_like(lab)
+        cv2.setRNGSeed(0)
+        cv2.xphoto.inpaint(lab, seen.astype(np.uint8) * 255, textured, cv2.xphoto.INPAINT_SHIFTMAP)
+        filled = cv2.resize(cv2.cvtColor(textured, cv2.COLOR_Lab2RGB), unknown.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    out[part][unknown] = filled[unknown]
+    return out

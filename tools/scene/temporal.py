@@ -24,6 +24,8 @@ _TRACE = 8  # matte from which on a pixel is not purely scene
 _LARGEST_DONOR_px = 1_200_000  # pixels of a sampled frame in memory; larger frames are reduced
 _CONTEXT_px = 56  # of known scene round a hole, that a plate holds for matching and inpainting
 _REACH_px = 48.0  # beside the subject, up to which what moves with it is removed
+_DIFFERENT = 26  # 8-bit colours
+_MOSTLY = 0.5
 _THING_px = 40.0  # size of a thing in the subject's hands that must not get into a plate
 
 
@@ -48,6 +50,7 @@ class _Clip:
         pixels = frames.rgb.frame_shape[0] * frames.rgb.frame_shape[1]
         self._density = min(1.0, zoom, float(np.sqrt(_LARGEST_DONOR_px / max(pixels, 1))))  # plate px per source px
         self._motion = Motion(np.zeros((0, 3, 3)), static=True, residual_px=0.0)
+        self._occluder_moves = False
 
     def remove(self) -> Scene:
         """Fill every frame."""
@@ -55,7 +58,9 @@ class _Clip:
         donors: list[Donor] = []
         self._motion = estimate(self._sampling(donors), self._parsing.matte)
         plates = self._plates(donors)
+        sampled = {donor.index for donor in donors}
         del donors
+        self._occluder_moves = self._moving_occluder(sampled, plates)
         shares = np.zeros(3)
         valid = self._crop.valid & self._layers.valid
         for t, (picture, hole, covered, subject) in enumerate(self._holes(with_rgb=True)):
@@ -208,6 +213,24 @@ class _Clip:
             out[key] = (x0, y0, x1, y1), part.astype(bool)
         return out
 
+    def _moving_occluder(self, sampled: set[int], plates: list[Plate]) -> bool:
+        """Whether the clip's occluder is a thing that moves: where other frames show the place, it is not there.
+
+        Such a thing (a ball) is removed as a whole; a fixed one (a table) stays as it was observed unless another
+        frame shows what is there.
+        """
+        differs = seen = 0
+        for t in sorted(sampled):
+            covered = self._layers.occluder[t]
+            if not covered.any() or not plates:
+                continue
+            scene, state = self._background(t, plates, covered.shape)
+            known = covered & (state == 1)
+            difference = np.abs(self._crop.rgb[t].astype(np.int16) - scene).max(-1)
+            seen += int(known.sum())
+            differs += int((difference[known] > _DIFFERENT).sum())
+        return seen > 0 and differs > _MOSTLY * seen
+
     def _fill(
         self,
         t: int,
@@ -223,8 +246,7 @@ class _Clip:
             return picture, origin
         scene, state = self._background(t, plates, hole.shape)
         out = picture.copy()
-        seen_there = covered & (state == 1)
-        removed = hole | seen_there
+        removed = hole | (covered & (state > 0) if self._occluder_moves else covered & (state == 1))
         known = removed & (state > 0)
         if known.any():
             usable = ~(hole | covered)

@@ -87,7 +87,13 @@ def test_explain(taken, capsys):
     clip = row_of(taken, "plain.mp4")
     with store.writing(Path("work/s00000/frames.zip"), Frames, {}) as writer:
         writer.reject(clip.id, store.Rejection("frames", "unreadable frames"))
-    for name in (clip.id, "footage/plain.mp4", os.path.abspath("footage/plain.mp4"), "./footage/plain.mp4"):
+    for name in (
+        clip.id,
+        "footage/plain.mp4",
+        os.path.abspath("footage/plain.mp4"),
+        "./footage/plain.mp4",
+        "plain.mp4",
+    ):
         said = run(capsys, "explain", name)
         assert f"video {clip.clip.sha256}" in said
         assert "96x64, h264 yuv420p" in said

@@ -1,0 +1,1 @@
+"""`python -m tools export`: shards in other projects' layouts. Imports workflow's core, model_zoo and tools.nvr."""
