@@ -219,8 +219,8 @@ class Catalog:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def shards(self) -> dict[str, str]:
-        """Split of every shard that has an active clip, in order."""
-        found = {row.shard: row.split for row in self.rows.values() if row.status == ACTIVE}
+        """Split of every shard that ever had a clip, in order; one whose clips are all gone stays, empty."""
+        found = {row.shard: row.split for row in self.rows.values() if row.shard}
         return {shard: found[shard] for shard in sorted(found)}
 
     def members(self) -> dict[str, list[Row]]:
@@ -457,22 +457,22 @@ def append(log: Path, events: Sequence[Mapping[str, Any]]) -> None:
 def write_manifests(catalog: Catalog, base: Path = Path()) -> list[Path]:
     """Write the manifests that are missing or differ, and leave every other file untouched.
 
-    A shard that lost its last clip gets an empty manifest if it has one at all.
+    A shard that lost its last clip gets an empty manifest, so that its store is written anew without it.
 
     Returns:
         Paths written.
     """
     written = []
+    splits = catalog.shards()
     for shard, rows in catalog.members().items():
         path = base / layout.manifest(shard)
-        split = rows[0].split if rows else ""
-        content = {"shard": shard, "split": split, "clips": [asdict(row.clip) for row in rows]}
+        content = {"shard": shard, "split": splits[shard], "clips": [asdict(row.clip) for row in rows]}
         data = (json.dumps(content, indent=1) + "\n").encode("ascii")
         try:
             before: Optional[bytes] = path.read_bytes()
         except FileNotFoundError:
             before = None
-        if before == data or (before is None and not rows):
+        if before == data:
             continue
         _replace(path, data)
         written.append(path)

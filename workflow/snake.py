@@ -185,7 +185,10 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
         config = parse(raw)
         known = catalog.read(layout.CATALOG)
         if workflow.is_main_process:
-            known = _sync(config, known, dry_run=_only_looks(sys.argv))
+            dry_run = _only_looks(sys.argv)
+            known = _sync(config, known, dry_run)
+            if not dry_run:
+                catalog.write_manifests(known, Path.cwd())
     except ConfigError as error:
         raise SystemExit(str(error)) from None
     return Pipeline(config, known.shards())

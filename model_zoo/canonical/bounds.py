@@ -53,15 +53,12 @@ def pixel_rays(
         Origin, shape (3,), float32, m, world frame; unit directions, shape (H * W, 3), float32, row by row.
     """
     rotation, translation = np.asarray(rotation), np.asarray(translation).reshape(3)
+    # In the dtype of the camera, as the original: which rays graze the box depends on the last bit.
     origin = -(rotation.T @ translation)
-    # ((K^-1 p - T) R) - origin is affine in p: three rows, exact in float64, instead of matrices over the picture.
-    exact = rotation.astype(np.float64)
-    inverse = np.linalg.inv(np.asarray(intrinsics, np.float64))
-    across, down, corner = (inverse.T @ exact)
-    corner = corner - translation.astype(np.float64) @ exact - origin.astype(np.float64)
-    rows = corner + np.arange(height)[:, None] * down
-    directions = rows[:, None] + np.arange(width)[:, None] * across
-    directions /= np.sqrt(np.einsum("yxc,yxc->yx", directions, directions))[..., None]
+    pixels = np.empty((height, width, 3), np.float32)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = np.arange(width), np.arange(height)[:, None], 1
+    directions = np.dot(np.dot(pixels, np.linalg.inv(intrinsics).T) - translation, rotation) - origin
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
     return origin.astype(np.float32), directions.reshape(-1, 3).astype(np.float32)
 
 
@@ -80,7 +77,7 @@ def near_and_far(
     Returns:
         Entry and exit of the rays that hit, shape (n,), m, not clamped at 0; and which rays hit, shape (N,), bool.
     """
-    length = np.sqrt(np.einsum("nc,nc->n", directions, directions))[:, None]
+    length = np.linalg.norm(directions, axis=1, keepdims=True)
     unit = directions / length
     unit[(unit < 1e-5) & (unit > -1e-10)] = 1e-5
     unit[(unit > -1e-5) & (unit < 1e-10)] = -1e-5

@@ -140,7 +140,7 @@ def test_the_shard_is_whole_and_its_layers_agree(done):
                           env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, check=False).returncode == 0  # fmt: skip
     (path,) = directory.glob("shards/*/*.zarr")
     shard = Shard(path)
-    window = shard.read_clip(shard.clips[0])
+    window = shard.read_window(shard.clips[0], 0, 14)
     assert window["rgb"].shape == (14, 128, 128, 3)
     assert window["human"].any()
     assert not (window["human"] & window["occluder"]).any()

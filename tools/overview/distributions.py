@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from tools.page import charts
 from tools.page.figures import figure, in_order, shown, spanned
-from tools.page.render import counted
+from tools.page.words import counted
 
 Values = Mapping[str, Sequence[Optional[float]]]
 

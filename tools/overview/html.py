@@ -129,9 +129,7 @@ def _table(
         },
         "first": _FIRST_FIGURE if any(spread.name == _FIRST_FIGURE for spread in found) else "",
         "posters": {
-            row["id"]: pictures[row["id"]]
-            for row in clips
-            if row["status"] == summary.STORED and row["id"] in pictures
+            row["id"]: pictures[row["id"]] for row in clips if row["status"] == summary.STORED and row["id"] in pictures
         },
     }
 

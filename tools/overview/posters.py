@@ -42,4 +42,5 @@ def _of_page(page: Path) -> dict[str, str]:
     data, closing, _ = rest.partition(_CLOSING)
     if not (opening and closing):
         raise ContractError(f"{page}: is not a page of the report; rerun the report stage")
-    return json.loads(data)
+    found: dict[str, str] = json.loads(data)
+    return found

@@ -48,7 +48,9 @@ def band(flags: np.ndarray, moments: Sequence[int], label: str) -> Markup:
     )  # fmt: skip
 
 
-def line(values: np.ndarray, known: np.ndarray, top: float, moments: Sequence[int], label: str, floor: float = 0.0) -> Markup:
+def line(
+    values: np.ndarray, known: np.ndarray, top: float, moments: Sequence[int], label: str, floor: float = 0.0
+) -> Markup:
     """Strip over time with a line, broken where nothing is known. Long clips are averaged to a few hundred points.
 
     Args:

@@ -32,8 +32,3 @@ def render(template: Path, **values: Any) -> str:
 def embedded(data: Any) -> Markup:
     """JSON that can stand inside a `<script>` of type application/json."""
     return Markup(json.dumps(data, separators=(",", ":"), sort_keys=True).replace("<", "\\u003c"))
-
-
-def counted(number: int, word: str, words: str = "") -> str:
-    """A number with its word: "1 clip", "3 clips"."""
-    return f"{number:,} {word if number == 1 else words or word + 's'}"

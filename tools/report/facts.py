@@ -60,7 +60,10 @@ def source(shard: Shard, clip: Clip) -> list[tuple[str, str]]:
     facts = [
         ("Clip", f"{clip.length:,} frames, {clip.length / clip.fps:.1f} s at {clip.fps:.4g} frames/s"),
         ("Crop", f"{shard.width} x {shard.height} px, {zoom} px per source pixel"),
-        ("Source", f"{about['width']} x {about['height']} px, {rate:.4g} frames/s, {about.get('codec') or 'codec unknown'}"),
+        (
+            "Source",
+            f"{about['width']} x {about['height']} px, {rate:.4g} frames/s, {about.get('codec') or 'codec unknown'}",
+        ),
         ("Span", span),
         ("Colour", ", ".join(str(about[key]) for key in ("matrix", "primaries", "transfer", "range") if key in about)),
     ]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tools import progress
-from tools.page.render import counted, embedded, render
+from tools.page.render import embedded, render
+from tools.page.words import counted
 from tools.report import facts, timeline
 from tools.report.sheet import KINDS, contact_sheet
 from workflow.shard_reader import Clip, RejectedClip, Shard

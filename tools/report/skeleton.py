@@ -48,7 +48,7 @@ def draw(picture: np.ndarray, keypoints: np.ndarray, scale: float) -> None:
     # Pixel centres are whole numbers, so scaling is about the corner at (-0.5, -0.5).
     places = np.rint(((keypoints[:, :2] + 0.5) * scale - 0.5).clip(-4096, 4096) * (1 << _SHIFT)).astype(int)
     bones = [(a, b, colour) for a, b, colour in _BONES if seen[a] and seen[b]]
-    fine = {a: 1 for a in range(FACE.start, RIGHT_HAND.stop)}
+    fine = dict.fromkeys(range(FACE.start, RIGHT_HAND.stop), 1)
     for shadow in (True, False):
         for a, b, colour in bones:
             width = fine.get(a, 2) + (2 if shadow else 0)

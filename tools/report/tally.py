@@ -9,14 +9,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.page.render import counted
+from tools.page.words import counted
 from workflow import catalog, layout
 from workflow.stages.report import OVERVIEW
 from workflow.stages.shards import SHARD
 from workflow.stages.train import CHECKPOINT, VIDEO
 
-_REASONS = 4  # told one by one
+_REASONS = 3  # told one by one
 _WIDTH = 120  # of a line
+_PLACES = (
+    ("report", (OVERVIEW.path,)),
+    ("shards", (SHARD.path.partition("/")[0],)),
+    ("model", (CHECKPOINT.path, VIDEO.path)),
+)
 
 
 @dataclass
@@ -50,7 +55,7 @@ class Count:
 def main(argv: list[str]) -> int:
     """Tell; returns 0 whatever is missing."""
     parser = argparse.ArgumentParser(prog="python -m tools tally", description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="working directory; the current one if none")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="working directory; this one if none")
     root = parser.parse_args(argv).folder
     sys.stdout.write("\n".join(lines(root)) + "\n")
     return 0
@@ -73,8 +78,10 @@ def lines(root: Path) -> list[str]:
     others = [(count.withdrawn, "withdrawn"), (count.pending, "not in a shard yet")]
     if any(number for number, _ in others):
         told.append(", ".join(f"{counted(number, 'clip')} {word}" for number, word in others if number))
-    places = (("report", OVERVIEW.path), ("shards", SHARD.path.split("/")[0]), ("model", CHECKPOINT.path), ("sample", VIDEO.path))
-    told += [f"{word:<7} {path}" for word, path in places if (root / path).exists()]
+    for word, paths in _PLACES:
+        there = [path for path in paths if (root / path).exists()]
+        if there:
+            told.append(f"{word:<7} {', '.join(there)}")
     return told
 
 
@@ -83,11 +90,11 @@ def gather(root: Path) -> Count:
     count = Count()
     log = root / layout.CATALOG
     known = catalog.read(log) if log.exists() else None
+    members = known.members() if known else {}
     settled = set()
     for store in _stores(root):
         attributes = json.loads(store.read_bytes())["attributes"]
-        current = known.members().get(attributes["shard"]) if known else None
-        active = None if current is None else {row.id for row in current}
+        active = None if known is None else {row.id for row in members.get(attributes["shard"], ())}
         count.shards += 1
         for clip in attributes["clips"]:
             if active is None or clip["id"] in active:

@@ -12,7 +12,19 @@ from tools.page import colours
 from tools.report import skeleton
 from workflow.conventions import PARSING_LABELS, SCENE_OBSERVED
 
-LAYERS = ("rgb", "scene", "scene_origin", "human", "occluder", "matte", "inside", "parsing", "depth", "normal", "keypoints")
+LAYERS = (
+    "rgb",
+    "scene",
+    "scene_origin",
+    "human",
+    "occluder",
+    "matte",
+    "inside",
+    "parsing",
+    "depth",
+    "normal",
+    "keypoints",
+)
 _DIFFERENCE = 8  # of 255; smaller differences are not marked
 
 

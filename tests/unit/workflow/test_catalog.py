@@ -101,12 +101,13 @@ def test_the_lock_is_exclusive(tmp_path):
         pass
 
 
-def test_shards_have_active_clips_and_come_in_order():
+def test_shards_come_in_order_and_one_that_lost_its_last_clip_stays():
     events = [*make(0, "s00001")[0], *make(1, "s00000", "val")[0], *make(2, "s00002", "test")[0]]
     events += make(3, "", "", "rejected", "empty")[0]
     gone = make(2)[1].id
     state = catalog.fold([*events, catalog.status_event(gone, "withdrawn", "asked")])
-    assert list(state.shards().items()) == [("s00000", "val"), ("s00001", "train")]
+    assert list(state.shards().items()) == [("s00000", "val"), ("s00001", "train"), ("s00002", "test")]
+    assert state.members()["s00002"] == []
     assert {shard: len(rows) for shard, rows in state.members().items()} == {"s00000": 1, "s00001": 1, "s00002": 0}
     assert state.next_shard == 3
 
