@@ -46,7 +46,11 @@ rule report:
     input:
         **pipeline.report.inputs,
     output:
-        **pipeline.report.outputs,
+        page=report(
+            pipeline.report.outputs["page"],
+            category="Shards",
+            labels={"shard": "{split}/{shard}"},
+        ),
     log:
         pipeline.report.log,
     benchmark:
@@ -68,7 +72,7 @@ rule overview:
     input:
         **pipeline.overview.inputs,
     output:
-        **pipeline.overview.outputs,
+        overview=report(pipeline.overview.outputs["overview"], category="Data set"),
     log:
         pipeline.overview.log,
     benchmark:

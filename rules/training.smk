@@ -2,7 +2,10 @@ rule train:
     input:
         **pipeline.train.inputs,
     output:
-        **pipeline.train.outputs,
+        checkpoint=pipeline.train.outputs["checkpoint"],
+        config=pipeline.train.outputs["config"],
+        curve=pipeline.train.outputs["curve"],
+        plot=report(pipeline.train.outputs["plot"], category="Model"),
     log:
         pipeline.train.log,
     benchmark:
@@ -24,7 +27,8 @@ rule sample:
     input:
         **pipeline.sample.inputs,
     output:
-        **pipeline.sample.outputs,
+        video=report(pipeline.sample.outputs["video"], category="Model"),
+        sheet=report(pipeline.sample.outputs["sheet"], category="Model"),
     log:
         pipeline.sample.log,
     benchmark:

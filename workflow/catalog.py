@@ -451,6 +451,28 @@ def append(log: Path, events: Sequence[Mapping[str, Any]]) -> None:
     _replace(log, before + "".join(lines).encode("ascii"))
 
 
+# --- snapshot ---------------------------------------------------------------------------------------------
+
+
+def snapshot(catalog: Catalog) -> list[dict[str, Any]]:
+    """The shortest log that says the same of videos and clips; times of files, which say nothing of them, are 0."""
+    events = [video_event(video) for video in catalog.videos.values()]
+    for sha, video in catalog.videos.items():
+        size = video.bytes
+        events += [file_event(path, Seen(size, 0, sha)) for path in video.paths]
+        if video.note != Note():
+            events.append(note_event(sha, video.note))
+    return events + [clip_event(row) for row in catalog.rows.values()]
+
+
+def write_snapshot(catalog: Catalog, base: Path = Path()) -> None:
+    """Write `catalog/current.jsonl`, what the dataset index is made from, unless it says the same already."""
+    path = base / layout.SNAPSHOT
+    data = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in snapshot(catalog)).encode("ascii")
+    if not path.exists() or path.read_bytes() != data:
+        _replace(path, data)
+
+
 # --- manifests --------------------------------------------------------------------------------------------
 
 

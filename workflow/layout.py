@@ -12,6 +12,7 @@ from workflow.artifact import Artifact
 repository = Path(__file__).resolve().parent.parent
 
 CATALOG = Path("catalog/clips.jsonl")
+SNAPSHOT = Path("catalog/current.jsonl")  # the catalog without its history; changes only when what it says does
 WEIGHTS = repository / "model_zoo" / "weights"
 
 

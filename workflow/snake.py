@@ -19,7 +19,7 @@ from workflow.errors import ConfigError
 from workflow.stage import File, Port
 from workflow.stages import STAGES
 from workflow.stages.report import EVERY_PAGE, OVERVIEW
-from workflow.stages.shards import EVERY_SHARD, INDEX
+from workflow.stages.shards import CATALOG, CLIPS, EVERY_SHARD, INDEX
 from workflow.stages.train import CHECKPOINT, VIDEO
 
 Paths = Union[str, list[str]]
@@ -36,7 +36,7 @@ _RUN_LOCK = Path("catalog/.run")
 class Rule:
     """Directives of one rule, ready to be unpacked."""
 
-    inputs: dict[str, Paths]
+    inputs: dict[str, Any]
     outputs: dict[str, str]
     log: str
     benchmark: str
@@ -51,14 +51,16 @@ class Rule:
 class Pipeline:
     """Rules by stage name, and the targets."""
 
-    def __init__(self, config: Config, shards: Mapping[str, str]) -> None:
+    def __init__(self, config: Config, shards: Mapping[str, str], planning: bool = False) -> None:
         """Derive everything from a configuration and the catalog's shards.
 
         Args:
             config: Checked configuration.
             shards: Split of every shard.
+            planning: Nothing will run: files that a run would write before its first job may be missing.
         """
         self.config = config
+        self._planning = planning
         self._shards = dict(shards)
         self._rules = {name: self._rule(choice) for name, choice in config.choices.items()}
         self.shard_stores = self._each(EVERY_SHARD)
@@ -75,6 +77,11 @@ class Pipeline:
     def _each(self, port: File) -> list[str]:
         return [port.path.format(shard=shard, split=split) for shard, split in self._shards.items()]
 
+    def _input(self, port: Port) -> Paths | Callable[..., Paths]:
+        path = self._path(port)
+        written_before_jobs = port in (CLIPS, CATALOG)
+        return _if_there(str(path)) if self._planning and written_before_jobs else path
+
     def _path(self, port: Port) -> Paths:
         if not isinstance(port, File):
             return layout.artifact(port)
@@ -82,7 +89,7 @@ class Pipeline:
 
     def _rule(self, choice: Choice) -> Rule:
         stage, backend = choice.stage, choice.backend
-        inputs = {port.name: self._path(port) for port in stage.inputs}
+        inputs = {port.name: self._input(port) for port in stage.inputs}
         outputs = {port.name: str(self._path(port)) for port in stage.outputs}
         job = "{shard}" if any("{shard}" in path for path in outputs.values()) else "all"
         if any("{split}" in path for path in outputs.values()):
@@ -118,6 +125,16 @@ class Pipeline:
                 ]
             ),
         )
+
+
+def _if_there(pattern: str) -> Callable[..., Paths]:
+    """Input that is left out of a plan while its file does not exist."""
+
+    def found(wildcards: Any) -> Paths:
+        path = pattern.format(**wildcards)
+        return path if Path(path).exists() else []
+
+    return found
 
 
 def _growing(mem_mb: int) -> Callable[..., int]:
@@ -184,11 +201,13 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
     try:
         config = parse(raw)
         known = catalog.read(layout.CATALOG)
+        dry_run = False
         if workflow.is_main_process:
             dry_run = _only_looks(sys.argv)
             known = _sync(config, known, dry_run)
             if not dry_run:
                 catalog.write_manifests(known, Path.cwd())
+                catalog.write_snapshot(known, Path.cwd())
     except ConfigError as error:
         raise SystemExit(str(error)) from None
-    return Pipeline(config, known.shards())
+    return Pipeline(config, known.shards(), planning=dry_run)

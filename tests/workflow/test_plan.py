@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tools.bench.plan import catalogued as fill
+from tools.demo import video
 from workflow.stages import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +64,16 @@ def test_a_dry_run_writes_nothing_of_ours(catalogued):
     assert {path.relative_to(catalogued).parts[:2] for path in after - before} <= {
         ("footage", "new.mp4"), ("catalog", ".lock"), ("catalog", "scanned")
     }  # fmt: skip
+
+
+def test_new_footage_can_be_planned_before_anything_ran(tmp_path):
+    (tmp_path / "footage").mkdir()
+    frames = (np.full((64, 64, 3), 40 + 10 * i, np.uint8) for i in range(6))
+    video.write(frames, 64, 64, 24.0, tmp_path / "footage" / "new.mp4")
+    code, output = plan(tmp_path, "--config", "videos=footage")
+    assert code == 0, output
+    assert counts(output)["frames"] == 1
+    assert not (tmp_path / "work").exists()
 
 
 def test_faults_of_the_configuration_come_all_at_once_and_before_anything(tmp_path):

@@ -79,10 +79,13 @@ def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_F
         body = depth > 0
         piece = np.zeros_like(human)
         if crop.valid[t] and surface.valid[t] and human.any():
-            doubt = doubtful(body, crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS])
-            piece = candidates(body, human, doubt, inside, params.min_area, params.min_depth_px * scale)
-            if piece.any():
-                piece = continued(piece, crop.rgb[t], ~human & inside, height_of(body))
+            missing = body & ~human & inside
+            if missing.sum() >= params.min_area * body.sum():
+                doubt = doubtful(body, crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS])
+                rgb = crop.rgb[t]
+                piece = candidates(rgb, body, human, doubt, inside, params.min_area, params.min_depth_px * scale)
+                if piece.any():
+                    piece = continued(piece, rgb, ~human & inside, height_of(body))
         yield _Frame(t, matte, human, body, piece)
 
 

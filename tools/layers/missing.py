@@ -9,6 +9,7 @@ _BALANCE = 0.6  # subject found beside the body, relative to the missing piece, 
 _NEAR = 0.12  # share of the body's height within which a misplaced piece is looked for
 _GOES_ON = 0.1  # share of the body's height up to which an occluder is followed beside the body
 _ALIKE = 30.0  # sum of 8-bit CIELAB differences within which pixels are of the same thing
+_SCENERY = 0.75  # share of the surroundings with a piece's colours that makes it scene
 _MOST = 3.0  # times the hidden part that the rest of the thing may cover
 _JOINT = 0.5  # confidence from which on a keypoint judges the fit
 _TRUSTED = 0.01  # share of the body's height a keypoint may lie outside the body without casting doubt
@@ -58,11 +59,18 @@ def doubtful(body: np.ndarray, keypoints: np.ndarray, confidence: np.ndarray) ->
 
 
 def candidates(
-    body: np.ndarray, human: np.ndarray, doubt: np.ndarray, inside: np.ndarray, min_area: float, min_depth_px: float
+    rgb: np.ndarray,
+    body: np.ndarray,
+    human: np.ndarray,
+    doubt: np.ndarray,
+    inside: np.ndarray,
+    min_area: float,
+    min_depth_px: float,
 ) -> np.ndarray:
     """Solid pieces of the body that the subject's mask lacks and that the fit does not explain.
 
     Args:
+        rgb: Shape (H, W, 3), uint8.
         body: Shape (H, W), bool: silhouette of the fitted body.
         human: Shape (H, W), bool: the subject as seen.
         doubt: Shape (H, W), bool, from `doubtful`.
@@ -93,12 +101,31 @@ def candidates(
             continue
         if (excess & within(piece, _NEAR * size)).sum() > _BALANCE * piece.sum():
             continue
+        if _like_surroundings(piece, rgb, inside & ~body & ~human, _NEAR * size):
+            continue
         out |= piece
     if not out.any():
         return out
     # Back to full size: everything missing next to the piece, up to the subject's edge.
     grown = cv2.dilate(out.astype(np.uint8), disc(max(int(min_depth_px / 2), 1) + 2)).astype(bool)
     return missing & grown
+
+
+def _like_surroundings(piece: np.ndarray, rgb: np.ndarray, scene: np.ndarray, reach_px: float) -> bool:
+    """Whether nearly all of the scene round a piece has its colours: then it is the scene, past a misplaced limb."""
+    ring = within(piece, reach_px) & scene
+    if ring.sum() < 0.25 * piece.sum():
+        return False
+    tone = np.median(_lab(rgb[piece]), axis=0)
+    own = np.abs(_lab(rgb[piece]) - tone).sum(-1)
+    around = np.abs(_lab(rgb[ring]) - tone).sum(-1)
+    limit = max(_ALIKE, float(np.percentile(own, 80)))
+    return bool((around <= limit).mean() > _SCENERY)
+
+
+def _lab(pixels: np.ndarray) -> np.ndarray:
+    """8-bit CIELAB of pixels (N, 3) uint8 RGB, float32."""
+    return cv2.cvtColor(pixels[None], cv2.COLOR_RGB2Lab)[0].astype(np.float32)
 
 
 def continued(piece: np.ndarray, rgb: np.ndarray, free: np.ndarray, size: int) -> np.ndarray:

@@ -49,7 +49,7 @@ def size(height: int, width: int, tile_px: int) -> tuple[int, int]:
 
 def shrink(picture: np.ndarray, tile_px: int) -> np.ndarray:
     """A picture at the size of a tile."""
-    high, wide = size(*picture.shape[:2], tile_px)
+    high, wide = size(picture.shape[0], picture.shape[1], tile_px)
     return cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA)
 
 

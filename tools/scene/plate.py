@@ -11,6 +11,7 @@ _CLOSEST = 9  # donors nearest in time that vote, when the camera moves
 _GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
 _CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied on
 _OTHER = 26.0  # 8-bit difference from the plate that is another thing
+_NONE = 1000  # sorted behind all colours
 _TEXTURE_px = 24  # of known picture round a hole from which texture is taken
 _LARGE_HOLE = 400  # px from which on texture is copied
 _LARGEST_HOLE = 60_000  # px, with the picture round it, up to which texture is copied at full size
@@ -78,27 +79,27 @@ def build(
     rows, columns = np.nonzero(needed)
     rgb = np.zeros((height, width, 3), np.uint8)
     state = np.zeros((height, width), np.uint8)
-    values = np.empty((len(donors), len(rows), 3), np.int16)
-    seen = np.empty((len(donors), len(rows)), bool)
+    most = min(closest, len(donors))
+    values = np.full((len(rows), 3, most), _NONE, np.int16)
+    count = np.zeros(len(rows), np.int64)
     first: tuple[np.ndarray, np.ndarray] | None = None
-    for k, (donor, matrix) in enumerate(zip(donors, plate_from_donor)):
+    for donor, matrix in zip(donors, plate_from_donor):
         picture = cv2.warpPerspective(donor.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         clear = cv2.warpPerspective(donor.clear, matrix, size, flags=cv2.INTER_LINEAR) > 250
         if first is None:
             first = picture, clear
         else:
             picture = match_exposure(picture, clear, *first)
-        values[k] = picture[rows, columns]
-        seen[k] = clear[rows, columns]
-    seen &= np.cumsum(seen, axis=0) <= closest
-    count = seen.sum(0)
-    values[~seen] = 1000  # sorted behind all colours
-    values.sort(axis=0)
-    known = count > 0
-    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, np.maximum(count - 1, 0))
-    place = np.arange(len(rows))
-    middle = (values[low, place] + values[high, place] + 1) // 2
-    rgb[rows[known], columns[known]] = middle[known].astype(np.uint8)
+        taken = np.flatnonzero(clear[rows, columns] & (count < most))
+        values[taken, :, count[taken]] = picture[rows[taken], columns[taken]]
+        count[taken] += 1
+        if count.min(initial=most) >= most:
+            break
+    values.sort(axis=-1)
+    known = np.flatnonzero(count)
+    low, high = (count[known] - 1) // 2, count[known] // 2
+    middle = (values[known, :, low] + values[known, :, high] + 1) // 2
+    rgb[rows[known], columns[known]] = middle.astype(np.uint8)
     state[rows[known], columns[known]] = 1
     votes = np.zeros((height, width), np.uint8)
     votes[rows, columns] = np.minimum(count, 255)

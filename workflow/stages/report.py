@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workflow.stage import Backend, File, Params, Resources, Stage
-from workflow.stages.shards import EVERY_SHARD, INDEX, SHARD
+from workflow.stages.shards import INDEX, SHARD
 
 PAGE = File("page", "reports/{split}/{shard}.html")
 EVERY_PAGE = File("pages", PAGE.path, each=True)

@@ -19,7 +19,7 @@ from workflow.stages.surface import Surface
 CLIPS = File("clips", "work/{shard}/clips.json")
 SHARD = File("shard", "shards/{split}/{shard}.zarr/zarr.json")
 EVERY_SHARD = File("shards", SHARD.path, each=True)
-CATALOG = File("catalog", "catalog/clips.jsonl")
+CATALOG = File("catalog", "catalog/current.jsonl")
 INDEX = File("index", "shards/index.parquet")
 
 

@@ -243,3 +243,18 @@ def test_locate_trusts_what_is_unchanged_and_reads_what_is_not(tmp_path):
     assert "a.mp4: holds other bytes" in str(caught.value)
     with pytest.raises(ToolError, match="no path is known"):
         state.locate("f" * 64, tmp_path)
+
+
+def test_the_snapshot_says_the_same_and_forgets_times(tmp_path):
+    events = [*make(0, "s00001")[0], *make(1, "s00000", "val")[0]]
+    state = catalog.fold([*events, catalog.status_event(make(0)[1].id, "withdrawn", "asked")])
+    again = catalog.fold(catalog.snapshot(state))
+    assert again.rows == state.rows
+    assert again.videos == state.videos
+    catalog.write_snapshot(state, tmp_path)
+    before = (tmp_path / "catalog" / "current.jsonl").stat().st_mtime_ns
+    path, seen = next(iter(state.files.items()))
+    catalog.write_snapshot(catalog.fold([catalog.file_event(path, seen._replace(mtime_ns=99))], onto=state), tmp_path)
+    assert (tmp_path / "catalog" / "current.jsonl").stat().st_mtime_ns == before
+    catalog.write_snapshot(catalog.fold([catalog.file_event("else.mp4", seen)], onto=state), tmp_path)
+    assert "else.mp4" in (tmp_path / "catalog" / "current.jsonl").read_text()
