@@ -216,13 +216,13 @@ def test_a_new_video_makes_its_own_shard_and_touches_no_other(done, second):
 def test_a_withdrawn_clip_leaves_its_shard(done):
     directory, _ = done
     table = pyarrow.parquet.read_table(directory / "shards" / "index.parquet").to_pylist()
-    (clip,) = [row["clip"] for row in table if row["shard"] == "s00001" and row["status"] == "stored"]
+    (clip,) = [row["id"] for row in table if row["shard"] == "s00001" and row["status"] == "stored"]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tools", "catalog", "withdraw", clip, "--reason", "consent revoked"]
     subprocess.run(command, cwd=directory, env=environment, check=True, capture_output=True)
     run(directory, "dataset")
     rows = pyarrow.parquet.read_table(directory / "shards" / "index.parquet").to_pylist()
-    (row,) = [row for row in rows if row["clip"] == clip]
+    (row,) = [row for row in rows if row["id"] == clip]
     assert (row["status"], row["reason"]) == ("withdrawn", "consent revoked")
     stores = [Shard(path) for path in directory.glob("shards/*/s00001.zarr")]
     assert all(clip not in {c.id for c in store.clips} for store in stores)

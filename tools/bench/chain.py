@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def run(video: Path, directory: Path, cores: int) -> Run:
         cores: Cores Snakemake may use.
     """
     directory.mkdir(parents=True)
-    config = ["--cores", str(cores), "--config", f"videos={video}", "max_clip_frames=100000", "shard_frames=100000"]
+    config = ["--cores", str(cores), "--config", f"videos={video}"]
     measure(snakemake(directory, "work/body_model.npz", *config), directory, directory / "model.log")
     (directory / "catalog" / "clips.jsonl").unlink()
     for manifest in directory.glob("work/s*/clips.json"):
@@ -75,15 +76,22 @@ def run(video: Path, directory: Path, cores: int) -> Run:
     return Run(frames, cost, tuple(_stages(directory)))
 
 
-def _stages(directory: Path) -> list[StageCost]:
-    found = []
+def _stages(directory: Path) -> Iterator[StageCost]:
+    """Cost of every stage over all its jobs: times added up, memory of the largest."""
     for stage in PIPELINE:
+        if stage.name == "body_model":
+            continue
+        rows = []
         for path in sorted((directory / "benchmarks" / stage.name).rglob("*.tsv")):
             with path.open() as file:
-                row = next(csv.DictReader(file, delimiter="\t"))
-            if stage.name != "body_model":
-                found.append(StageCost(stage.name, float(row["s"]), _number(row["cpu_time"]), _number(row["max_rss"])))
-    return found
+                rows += list(csv.DictReader(file, delimiter="\t"))
+        if rows:
+            yield StageCost(
+                stage.name,
+                sum(float(row["s"]) for row in rows),
+                sum(_number(row["cpu_time"]) for row in rows),
+                max(_number(row["max_rss"]) for row in rows),
+            )
 
 
 def _number(text: str) -> float:

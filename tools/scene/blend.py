@@ -14,7 +14,14 @@ _LARGEST_PIECE = 0.35  # share of the subject's area
 _COARSE = 4  # the adjustment is smooth: worked out at a quarter of the size
 
 
-def adjust(picture: np.ndarray, known: np.ndarray, frame: np.ndarray, hole: np.ndarray, usable: np.ndarray) -> np.ndarray:
+def adjust(
+    picture: np.ndarray,
+    known: np.ndarray,
+    frame: np.ndarray,
+    hole: np.ndarray,
+    usable: np.ndarray,
+    scale: float = 1.0,
+) -> np.ndarray:
     """Shift the plate's colours so that they meet the frame's along the border of the hole.
 
     The differences along the border are spread smoothly over the hole, as in mean-value cloning (Farbman et al.,
@@ -26,11 +33,11 @@ def adjust(picture: np.ndarray, known: np.ndarray, frame: np.ndarray, hole: np.n
         frame: Shape (H, W, 3), uint8.
         hole: Shape (H, W), bool.
         usable: Shape (H, W), bool: frame pixels that show the scene.
+        scale: Of the picture against 512 px.
 
     Returns:
         Shape (H, W, 3), uint8.
     """
-    scale = max(frame.shape[:2]) / 512
     width = max(int(round(_RING_px * scale)), 2)
     ring = cv2.dilate(hole.astype(np.uint8), np.ones((2 * width + 1, 2 * width + 1), np.uint8)).astype(bool)
     ring &= ~hole & usable & known

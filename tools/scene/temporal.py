@@ -24,6 +24,7 @@ _TRACE = 8  # matte from which on a pixel is not purely scene
 _LARGEST_DONOR_px = 1_200_000  # pixels of a sampled frame in memory; larger frames are reduced
 _CONTEXT_px = 56  # of known scene round a hole, that a plate holds for matching and inpainting
 _REACH_px = 48.0  # beside the subject, up to which what moves with it is removed
+_BORDER_px = 12.0  # beyond it, for matching colours
 _DIFFERENT = 26  # 8-bit colours
 _MOSTLY = 0.5
 _THING_px = 40.0  # size of a thing in the subject's hands that must not get into a plate
@@ -224,7 +225,7 @@ class _Clip:
             covered = self._layers.occluder[t]
             if not covered.any() or not plates:
                 continue
-            scene, state = self._background(t, plates, covered.shape)
+            scene, state = self._background(t, plates, (0, 0, covered.shape[1], covered.shape[0]))
             known = covered & (state == 1)
             difference = np.abs(self._crop.rgb[t].astype(np.int16) - scene).max(-1)
             seen += int(known.sum())
@@ -241,57 +242,89 @@ class _Clip:
         plates: list[Plate],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Frame without the subject, and where its pixels come from."""
-        origin = np.zeros(hole.shape, np.uint8)
-        if not (hole.any() or covered.any()):
-            return picture, origin
-        scene, state = self._background(t, plates, hole.shape)
-        out = picture.copy()
+        whole_origin = np.zeros(hole.shape, np.uint8)
+        box = _box_of(hole | covered, int((_REACH_px + _BORDER_px) * self._scale))
+        if box is None:
+            return picture, whole_origin
+        whole = picture.copy()
+        part = (slice(box[1], box[3]), slice(box[0], box[2]))
+        picture, hole, covered, subject = picture[part], hole[part], covered[part], subject[part]
+        inside = self._crop.inside[t][part]
+        scene, state = self._background(t, plates, box)
         removed = hole | (covered & (state > 0) if self._occluder_moves else covered & (state == 1))
+        usable = ~(hole | covered)
         known = removed & (state > 0)
+        out = picture.copy()
         if known.any():
-            usable = ~(hole | covered)
-            scene = adjust(scene, state > 0, picture, removed, usable)
+            scene = adjust(scene, state > 0, picture, removed, usable, self._scale)
             beside = attached(scene, state == 1, picture, removed, subject, _REACH_px * self._scale)
-            removed |= beside & usable & self._crop.inside[t]
+            removed |= beside & usable & inside
             known = removed & (state > 0)
-            weight = feather(removed, subject | covered, 0.6 * self._params.dilate_px * self._scale)[..., None]
-            mixed = np.clip(scene * weight + picture * (1 - weight), 0, 255).round().astype(np.uint8)
-            out[known] = mixed[known]
-        origin[removed & (state == 1)] = SCENE_FROM_OTHER_FRAME
-        origin[removed & (state == 2)] = SCENE_INPAINTED
+            weight = feather(removed, subject | covered, 0.6 * self._params.dilate_px * self._scale)[known][:, None]
+            mixed = scene[known] * weight + picture[known] * (1 - weight)
+            out[known] = np.clip(mixed, 0, 255).round().astype(np.uint8)
         rest = removed & (state == 0)
         if rest.any():
-            out = np.where(rest[..., None], fill(out, rest, ~self._crop.inside[t], self._params.inpaint_radius_px), out)
-            origin[rest] = SCENE_INPAINTED
-        return out, origin
+            out = fill(out, rest, ~inside, self._params.inpaint_radius_px)
+            out[~inside] = 0
+        whole[part] = out
+        origin = whole_origin[part]
+        origin[removed & (state == 1)] = SCENE_FROM_OTHER_FRAME
+        origin[removed & (state != 1)] = SCENE_INPAINTED
+        return whole, whole_origin
 
-    def _background(self, t: int, plates: list[Plate], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Scene from the plates before and after a frame, blended by time, shape (H, W, 3) uint8, and its state."""
-        scene = np.zeros((*shape, 3), np.float32)
-        total = np.zeros(shape, np.float32)
-        state = np.zeros(shape, np.uint8)
+    def _background(
+        self, t: int, plates: list[Plate], box: tuple[int, int, int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scene from the plates before and after a frame, blended by time.
+
+        Args:
+            t: Frame.
+            plates: In order of time.
+            box: Part of the crop that is wanted: x0, y0, x1, y1.
+
+        Returns:
+            Colours (h, w, 3) uint8 and states (h, w) uint8, as of `Plate`.
+        """
+        size = (box[2] - box[0], box[3] - box[1])
+        shift = np.array([[1, 0, -box[0]], [0, 1, -box[1]], [0, 0, 1]], np.float64)
+        scene = np.zeros((size[1], size[0], 3), np.uint8)
+        state = np.zeros((size[1], size[0]), np.uint8)
         keys = [plate.index for plate in plates]
         for key in _around(t, keys):
-            plate = plates[keys.index(key)]
             weight = _closeness(t, key, keys)
             if weight <= 0:
                 continue
-            matrix = self._crop.crop_from_source[t] @ self._motion.between(t, key) @ np.linalg.inv(plate.plate_from_source)
-            size = shape[::-1]
-            picture = cv2.warpPerspective(plate.rgb, matrix, size, flags=cv2.INTER_CUBIC)
-            there = cv2.warpPerspective((plate.state > 0).astype(np.uint8) * 255, matrix, size) > 250
-            invented = cv2.warpPerspective((plate.state == 2).astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST) > 0
-            better = there & ~invented & (state != 1)  # what was seen goes before what was invented
-            scene[better], total[better] = 0.0, 0.0
-            state[better] = 1
-            use = there & ((state != 1) | ~invented)
-            state[use & (state == 0)] = 2
-            share = np.where(use, np.float32(weight), np.float32(0.0))
-            scene += picture * share[..., None]
-            total += share
-        known = total > 0
-        scene[known] /= total[known][:, None]
-        return np.clip(scene, 0, 255).round().astype(np.uint8), np.where(known, state, 0).astype(np.uint8)
+            plate = plates[keys.index(key)]
+            matrix = shift @ self._crop.crop_from_source[t] @ self._motion.between(t, key)
+            matrix = matrix @ np.linalg.inv(plate.plate_from_source)
+            picture = cv2.warpPerspective(
+                plate.rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            there = cv2.warpPerspective(plate.state, matrix, size, flags=cv2.INTER_NEAREST)
+            if not state.any():
+                scene, state = picture, there
+                continue
+            # Both know the pixel equally well: blend; else the one that saw it, then the one that invented it.
+            better = (there > 0) & ((state == 0) | (there < state))
+            blended = cv2.addWeighted(scene, 1.0 - weight, picture, weight, 0.0)
+            cv2.copyTo(blended, ((there == state) & (there > 0)).astype(np.uint8), scene)
+            cv2.copyTo(picture, better.astype(np.uint8), scene)
+            state[better] = there[better]
+        return scene, state
+
+
+def _box_of(mask: np.ndarray, margin: int) -> tuple[int, int, int, int] | None:
+    """Bounding box x0, y0, x1, y1 of a mask with a margin, inside the picture; None for an empty one."""
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    if width == 0:
+        return None
+    return (
+        max(x - margin, 0),
+        max(y - margin, 0),
+        min(x + width + margin, mask.shape[1]),
+        min(y + height + margin, mask.shape[0]),
+    )
 
 
 def _around(t: int, keys: list[int]) -> list[int]:

@@ -52,7 +52,7 @@ STAGE = Stage(
     inputs=(Frames, Keypoints, BODY_MODEL),
     outputs=(Body,),
     backends={
-        "smplify": Backend("body", SmplifyParams, Resources(threads=2, mem_mb=2_500), summary="reprojection fit"),
+        "smplify": Backend("body", SmplifyParams, Resources(threads=1, mem_mb=2_000), summary="reprojection fit"),
     },
     default="smplify",
 )

@@ -66,7 +66,11 @@ def make_clip(doll: SmplModel, frames: int, noise: float, seed: int = 0, aside: 
     turned = points - points[:, 11:13].mean(1, keepdims=True)
     cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
     solid = np.stack(
-        [cosine * turned[..., 0] - sine * turned[..., 2], turned[..., 1], sine * turned[..., 0] + cosine * turned[..., 2]],
+        [
+            cosine * turned[..., 0] - sine * turned[..., 2],
+            turned[..., 1],
+            sine * turned[..., 0] + cosine * turned[..., 2],
+        ],
         -1,
     )
     pixels += noise * 10 * random.normal(size=pixels.shape)

@@ -13,7 +13,11 @@ def random_state(frames: int = 2) -> tuple[Carried, State]:
 
     weights = torch.rand(5, 24, dtype=torch.float64) ** 6
     carried = Carried(
-        normal(5, 3), 0.1 * normal(5, 3, 10), weights / weights.sum(1, keepdim=True), normal(24, 3), 0.1 * normal(24, 3, 10)
+        normal(5, 3),
+        0.1 * normal(5, 3, 10),
+        weights / weights.sum(1, keepdim=True),
+        normal(24, 3),
+        0.1 * normal(24, 3, 10),
     )
     return carried, State(exponential(0.7 * normal(frames, 24, 3)), normal(frames, 3), normal(10))
 
