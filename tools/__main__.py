@@ -19,8 +19,10 @@ COMMANDS = {
     "demo": "tools.demo.cli",
     "docs": "tools.docs.cli",
     "catalog": "tools.catalog.cli",
+    "sapiens": "tools.sapiens.cli",
     "shards": "tools.shards.cli",
     "tally": "tools.report.tally",
+    "zoo": "tools.zoo.cli",
 }
 
 _FORMAT = "%(levelname).1s %(message)s"

@@ -7,7 +7,7 @@ import importlib.metadata
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from workflow import layout
 
@@ -41,7 +41,12 @@ def versions() -> dict[str, str]:
 
 
 def record(
-    stage: str, backend: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]
+    stage: str,
+    backend: str,
+    version: int,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    weights: Optional[Mapping[str, str]] = None,
 ) -> dict[str, Any]:
     """Provenance of an output.
 
@@ -51,6 +56,7 @@ def record(
         version: Backend version.
         settings: Settings of the backend.
         inputs: Digest of every input, by name.
+        weights: Digest of every weight file, by name.
     """
     return {
         "stage": stage,
@@ -58,6 +64,7 @@ def record(
         "version": version,
         "settings": dict(settings),
         "inputs": dict(inputs),
+        **({"weights": dict(weights)} if weights else {}),
         "packages": versions(),
         "commit": commit(),
     }

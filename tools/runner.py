@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import logging
+import os
 import resource
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import device, progress, provenance
-from workflow import catalog, layout, store
+from workflow import catalog, layout, pins, store, zoo
 from workflow.artifact import Artifact
 from workflow.errors import Rejected, ToolError
 from workflow.raster import Spool
@@ -52,7 +53,8 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
     """
     started = time.monotonic()
     backend = stage.backends[name]
-    if backend.resources.gpus:
+    weights = zoo.paths(stage.name, name, backend, params)
+    if backend.resources.gpus and _wants_gpu(params):
         chosen = device.claim(device.count())
         logger.info("%s: GPU %s", stage.name, "chosen by the scheduler" if chosen is None else chosen)
     Spool.directory = next(iter(outputs.values())).parent
@@ -61,7 +63,7 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
     logger.info("%s/%s v%d: start, settings %s", stage.name, name, backend.version, params)
     module = importlib.import_module(f"tools.{stage.name}.{name}")
     if stage.per_clip:
-        frames = _run_clips(stage, name, module, params, inputs, outputs)
+        frames = _run_clips(stage, name, module, params, inputs, outputs, weights)
     else:
         frames = 0
         module.run(params, inputs, outputs)
@@ -73,8 +75,23 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
     logger.info("%s/%s: done in %.1f s%s, peak memory %.0f MB", stage.name, name, seconds, rate, peak_mb)
 
 
+def _wants_gpu(params: Params) -> bool:
+    """Whether the job takes a GPU: not when its `device` is cpu, nor when it is auto and the machine has none."""
+    wanted = getattr(params, "device", "cuda")
+    if wanted == "auto" and not os.environ.get("CUDA_VISIBLE_DEVICES") and device.count() < 1:
+        logger.info("device is auto and no GPU is visible: runs on the CPU")
+        return False
+    return bool(wanted != "cpu")
+
+
 def _run_clips(
-    stage: Stage, name: str, module: Any, params: Params, inputs: Paths, outputs: Mapping[str, Path]
+    stage: Stage,
+    name: str,
+    module: Any,
+    params: Params,
+    inputs: Paths,
+    outputs: Mapping[str, Path],
+    weights: Mapping[str, Path],
 ) -> int:
     """Call the backend for every clip that no earlier stage rejected; returns the frames worked through."""
     artifacts = [port for port in stage.inputs if not isinstance(port, File)]
@@ -90,7 +107,9 @@ def _run_clips(
         rows = () if readers else catalog.read_manifest(_one(files["clips"])).clips
         known = None if readers else catalog.read(layout.CATALOG)
         clips = readers[0].clips if readers else tuple(row.id for row in rows)
-        made = provenance.record(stage.name, name, stage.backends[name].version, vars(params), digests)
+        sums = {key: pins.verified(zoo.weight(key), path) for key, path in weights.items()}
+        files.update(weights)
+        made = provenance.record(stage.name, name, stage.backends[name].version, vars(params), digests, sums)
         writer = stack.enter_context(store.writing(outputs[produced.name], produced, made))
         work = None
         frames = 0

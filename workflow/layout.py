@@ -5,6 +5,7 @@ Paths of results are relative to the working directory; `repository` is where th
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from workflow.artifact import Artifact
@@ -13,7 +14,7 @@ repository = Path(__file__).resolve().parent.parent
 
 CATALOG = Path("catalog/clips.jsonl")
 SNAPSHOT = Path("catalog/current.jsonl")  # the catalog without its history; changes only when what it says does
-WEIGHTS = repository / "model_zoo" / "weights"
+WEIGHTS = Path(os.environ.get("STRATA_WEIGHTS") or repository / "model_zoo" / "weights").expanduser()
 
 
 def artifact(kind: type[Artifact]) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping, Union
 
-from workflow import catalog, layout
+from workflow import catalog, layout, pins, zoo
 from workflow.config import Choice, Config, parse
-from workflow.errors import ConfigError
+from workflow.errors import ConfigError, ToolError
 from workflow.stage import File, Port
 from workflow.stages import STAGES
 from workflow.stages.report import EVERY_PAGE, OVERVIEW
@@ -28,6 +28,11 @@ Paths = Union[str, list[str]]
 _LOOKING = frozenset(
     ("--dry-run", "--dryrun", "--lint", "--list-rules", "--list-target-rules", "--dag", "--rulegraph", "--filegraph",
      "--d3dag", "--summary", "--detailed-summary", "--list-input-changes", "--list-params-changes")
+)  # fmt: skip
+# Options that run no job either, but change something.
+_PREPARING = frozenset(
+    ("--conda-create-envs-only", "--conda-cleanup-envs", "--unlock", "--cleanup-metadata", "--touch",
+     "--delete-all-output", "--delete-temp-output", "--containerize", "--generate-unit-tests", "--archive")
 )  # fmt: skip
 _RUN_LOCK = Path("catalog/.run")
 
@@ -97,6 +102,7 @@ class Pipeline:
         flags = [f"--{name.replace('_', '-')} {{{side}.{name}:q}}" for side, names in
                  (("input", inputs), ("output", outputs)) for name in names]  # fmt: skip
         need = backend.resources
+        on_cpu = getattr(choice.params, "device", "") == "cpu"
         return Rule(
             inputs=inputs,
             outputs=outputs,
@@ -108,13 +114,14 @@ class Pipeline:
             resources={
                 "mem_mb": _growing(need.mem_mb),
                 "runtime": need.runtime_min,
-                "gpu": need.gpus,
-                "gpu_class": need.gpu_class,
+                "gpu": 0 if on_cpu else need.gpus,
+                "gpu_class": "cpu" if on_cpu else need.gpu_class,
             },
             params={
                 "backend": choice.name,
                 "version": backend.version,
                 "settings": json.dumps(dataclasses.asdict(choice.params), sort_keys=True),
+                **_weights(choice),
             },
             command=" ".join(
                 [
@@ -135,6 +142,28 @@ def _if_there(pattern: str) -> Callable[..., Paths]:
         return path if Path(path).exists() else []
 
     return found
+
+
+def _weights(choice: Choice) -> dict[str, dict[str, str]]:
+    """Digests of a backend's weights: another file under the same name makes its stage run again."""
+    found = {}
+    for name in zoo.names(choice.backend, choice.params):
+        path = zoo.locate(zoo.weight(name))
+        found[name] = pins.digest(path) if path is not None else "missing"
+    return {"weights": found} if found else {}
+
+
+def _check_weights(config: Config, only_looks: bool) -> None:
+    """Say which weights are missing before anything starts; where nothing will be run, only warn.
+
+    Raises:
+        ConfigError: Some are missing.
+    """
+    lacks = zoo.lacking((c.stage.name, c.name, c.backend, c.params) for c in config.choices.values())
+    if lacks and not only_looks:
+        raise ConfigError(zoo.explain(lacks))
+    if lacks:
+        sys.stderr.write(f"warning: {zoo.explain(lacks)}\n")
 
 
 def _growing(mem_mb: int) -> Callable[..., int]:
@@ -172,6 +201,11 @@ def _only_looks(argv: list[str]) -> bool:
     return long or any(re.fullmatch(r"-[npqF]*n[npqF]*", word) for word in argv)
 
 
+def _prepares(argv: list[str]) -> bool:
+    """Whether Snakemake was asked to prepare or clean up, which needs no weights."""
+    return any(word.split("=")[0] in _PREPARING for word in argv)
+
+
 def _sync(config: Config, known: catalog.Catalog, dry_run: bool) -> catalog.Catalog:
     """Bring new and changed videos into the catalog, in a process of its own."""
     settings = config.catalog_settings()
@@ -204,10 +238,11 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
         dry_run = False
         if workflow.is_main_process:
             dry_run = _only_looks(sys.argv)
+            _check_weights(config, dry_run or _prepares(sys.argv))
             known = _sync(config, known, dry_run)
             if not dry_run:
                 catalog.write_manifests(known, Path.cwd())
                 catalog.write_snapshot(known, Path.cwd())
-    except ConfigError as error:
+    except (ConfigError, ToolError) as error:
         raise SystemExit(str(error)) from None
     return Pipeline(config, known.shards(), planning=dry_run)

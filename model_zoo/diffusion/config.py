@@ -21,6 +21,7 @@ class MimoConfig:
         width: Columns of a frame, px.
         frames: Frames the denoiser sees at once; longer videos are made of overlapping windows.
         num_vertices: Vertices of the body model; one latent code each.
+        autoencoder: "kl" (Stable Diffusion's kind, pretrained) or "patch" (closed form and a small decoder).
         vae_channels: Widths of the autoencoder; one halving of the picture between any two.
         vae_layers: Residual layers per level of the autoencoder.
         vae_groups: Groups of its normalisation.
@@ -50,6 +51,7 @@ class MimoConfig:
     width: int = 64
     frames: int = 8
     num_vertices: int = 7000
+    autoencoder: str = "patch"
     vae_channels: tuple[int, ...] = (16, 32, 32)
     vae_layers: int = 1
     vae_groups: int = 8
@@ -87,6 +89,7 @@ class MimoConfig:
         if self.motion_scale < 1 or self.motion_scale & (self.motion_scale - 1):
             faults.append(f"motion_scale is {self.motion_scale}, expected a power of two")
         for name, choices in (
+            ("autoencoder", ("kl", "patch")),
             ("schedule", ("linear", "scaled_linear")),
             ("prediction", ("epsilon", "v_prediction")),
             ("spacing", ("trailing", "leading")),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
 from model_zoo.diffusion.config import LATENT_CHANNELS, MimoConfig
@@ -12,27 +13,40 @@ _FRAMES_AT_ONCE = 16
 
 
 class Latents(nn.Module):
-    """AutoencoderKL with the shift and scale that give latents mean 0 and variance 1 (0 and 0.18215 for SD's)."""
+    """Autoencoder of pictures with the shift and scale that give latents mean 0 and variance 1.
 
-    def __init__(self, config: MimoConfig) -> None:
-        """Build with random weights; `shift` and `scale` are 0 and 1 until they are measured or loaded."""
+    Kinds are `latents_patch` and `latents_kl`; each says how pictures are encoded and decoded, and what it learns from.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        """Make the buffers; shift 0 and scale 1 until they are measured or loaded."""
         super().__init__()
-        levels = len(config.vae_channels)
-        self.vae = AutoencoderKL(
-            in_channels=3,
-            out_channels=3,
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=config.vae_channels,
-            layers_per_block=config.vae_layers,
-            latent_channels=LATENT_CHANNELS,
-            norm_num_groups=config.vae_groups,
-        )
         self.register_buffer("shift", torch.zeros(LATENT_CHANNELS))
         self.register_buffer("scale", torch.ones(LATENT_CHANNELS))
 
+    def raw_latents(self, pictures: Tensor) -> Tensor:
+        """Latents (N, 4, h, w) of pictures (N, 3, H, W), before shift and scale."""
+        raise NotImplementedError
+
+    def raw_pictures(self, latents: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) of latents (N, 4, h, w) without shift and scale; may go beyond -1 to 1."""
+        raise NotImplementedError
+
+    def prepare(self, pictures: Tensor) -> None:
+        """Look at pictures (N, 3, H, W), -1 to 1, before the autoencoder is trained."""
+
+    def settle(self, pictures: Tensor) -> None:
+        """Look at pictures (N, 3, H, W), -1 to 1, after the autoencoder was trained."""
+
+    def objective(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """What training makes small, a scalar, for pictures (N, 3, H, W), -1 to 1."""
+        raise NotImplementedError
+
     def encode(self, video: Tensor) -> Tensor:
-        """Latents (mean of the posterior).
+        """Latents of a video.
 
         Args:
             video: Shape (B, 3, T, H, W), -1 to 1.
@@ -42,12 +56,12 @@ class Latents(nn.Module):
         """
         batch, _, frames = video.shape[:3]
         pictures = video.transpose(1, 2).flatten(0, 1)
-        means = torch.cat([self.vae.encode(part).latent_dist.mean for part in pictures.split(_FRAMES_AT_ONCE)])
-        means = (means - self.shift[:, None, None]) * self.scale[:, None, None]
-        return means.unflatten(0, (batch, frames)).transpose(1, 2)
+        raw = torch.cat([self.raw_latents(part) for part in pictures.split(_FRAMES_AT_ONCE)])
+        scaled = (raw - self.shift[:, None, None]) * self.scale[:, None, None]
+        return scaled.unflatten(0, (batch, frames)).transpose(1, 2)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures.
+        """Video of latents.
 
         Args:
             latents: Shape (B, 4, T, h, w).
@@ -56,16 +70,21 @@ class Latents(nn.Module):
             Shape (B, 3, T, H, W), -1 to 1.
         """
         batch, _, frames = latents.shape[:3]
-        means = latents.transpose(1, 2).flatten(0, 1) / self.scale[:, None, None] + self.shift[:, None, None]
-        pictures = torch.cat([self.vae.decode(part).sample for part in means.split(_FRAMES_AT_ONCE)])
+        raw = latents.transpose(1, 2).flatten(0, 1) / self.scale[:, None, None] + self.shift[:, None, None]
+        pictures = torch.cat([self.raw_pictures(part) for part in raw.split(_FRAMES_AT_ONCE)])
         return pictures.clamp(-1, 1).unflatten(0, (batch, frames)).transpose(1, 2)
 
     @torch.no_grad()
     def measure(self, pictures: Tensor) -> None:
         """Set shift and scale from pictures of shape (N, 3, H, W), -1 to 1."""
-        means = torch.cat([self.vae.encode(part).latent_dist.mean for part in pictures.split(_FRAMES_AT_ONCE)])
-        self.shift.copy_(means.mean((0, 2, 3)))
-        self.scale.copy_(1 / means.std((0, 2, 3)).clamp(min=1e-4))
+        raw = torch.cat([self.raw_latents(part) for part in pictures.split(_FRAMES_AT_ONCE)])
+        self.shift.copy_(raw.mean((0, 2, 3)))
+        self.scale.copy_(1 / raw.std((0, 2, 3)).clamp(min=1e-4))
+
+
+def build(config: MimoConfig) -> Latents:
+    """The autoencoder a configuration names, with random weights."""
+    return importlib.import_module(f"model_zoo.diffusion.latents_{config.autoencoder}").Autoencoder(config)
 
 
 class SceneOcclusionEncoder(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.denoiser import Denoiser
 from model_zoo.diffusion.identity import CanonicalIdentityEncoder
-from model_zoo.diffusion.latents import Latents, SceneOcclusionEncoder
+from model_zoo.diffusion.latents import SceneOcclusionEncoder, build
 from model_zoo.diffusion.motion import StructuredMotionEncoder
 from model_zoo.diffusion.reference import Bank
 
@@ -38,7 +38,7 @@ class MimoModel(nn.Module):
         """Build with random weights."""
         super().__init__()
         self.config = config
-        self.latents = Latents(config)
+        self.latents = build(config)
         self.scene = SceneOcclusionEncoder(self.latents)
         self.motion = StructuredMotionEncoder(config)
         self.motion.pool.requires_grad_(False)  # the pooled vector is for other heads; the denoiser takes the map

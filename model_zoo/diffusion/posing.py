@@ -18,7 +18,7 @@ _TRANSLATION = slice(165, 168)
 
 
 class Poser(nn.Module):
-    """Linear blend skinning of a body in SMPL's format. Holds no weights: its arrays come from the body model's file."""
+    """Linear blend skinning of a body in SMPL's format. Learns nothing: its arrays come from the body model's file."""
 
     def __init__(self, body: Mapping[str, np.ndarray]) -> None:
         """Take the arrays of a body model file (`v_template`, `shapedirs`, `posedirs`, `J_regressor`, ...)."""

@@ -85,6 +85,9 @@ def _motion(model: MimoModel, tensors: dict[str, Tensor]) -> str:
 
 
 def _vae(model: MimoModel, tensors: dict[str, Tensor]) -> str:
+    vae = getattr(model.latents, "vae", None)
+    if vae is None:
+        return "the model has no AutoencoderKL"
     renamed = {}
     for name, tensor in tensors.items():
         words = name.split(".")
@@ -92,7 +95,7 @@ def _vae(model: MimoModel, tensors: dict[str, Tensor]) -> str:
             words[-2] = _OLD_ATTENTION[words[-2]]
             tensor = tensor.reshape(tensor.shape[:2]) if tensor.ndim == 4 else tensor
         renamed[".".join(words)] = tensor
-    fault = _filled(model.latents.vae, renamed)
+    fault = _filled(vae, renamed)
     if not fault:
         model.latents.shift.zero_()
         model.latents.scale.fill_(SD_LATENT_SCALE)

@@ -104,6 +104,13 @@ def test_every_other_backend_can_be_planned(catalogued, stage, backend):
     assert stage in counts(output)
 
 
+def test_the_slurm_profile_plans(catalogued):
+    profile = str(ROOT / "workflow" / "profiles" / "slurm")
+    code, output = plan(catalogued, "--workflow-profile", profile, "--config", "videos=footage")
+    assert code == 0, output
+    assert counts(output)["frames"] == 3
+
+
 def test_lint_finds_nothing(catalogued):
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "-d", catalogued, "--lint", "--config", "videos=footage"]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)

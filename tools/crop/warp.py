@@ -42,7 +42,9 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], zoom: flo
         matrix = matrix @ np.array([[shrink, 0, middle], [0, shrink, middle], [0, 0, 1]], np.float64)
         zoom *= shrink
     if zoom < 0.95:
-        part = cv2.GaussianBlur(part, (0, 0), _RESIDUAL_BLUR * np.sqrt(1 / zoom**2 - 1), borderType=cv2.BORDER_REPLICATE)
+        part = cv2.GaussianBlur(
+            part, (0, 0), _RESIDUAL_BLUR * np.sqrt(1 / zoom**2 - 1), borderType=cv2.BORDER_REPLICATE
+        )
     flags = cv2.INTER_LINEAR if _is_whole_shift(matrix) else cv2.INTER_CUBIC
     return cv2.warpAffine(part, matrix[:2], size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -45,10 +46,14 @@ def write(frames: Iterable[np.ndarray], height: int, width: int, fps: float, pat
         try:
             for frame in frames:
                 process.stdin.write(np.ascontiguousarray(frame))
-            process.stdin.close()
         except BrokenPipeError:
             pass  # it ended early; its exit code and last words say why
+        except BaseException:
+            process.kill()  # whoever makes the frames failed, so what is written is not whole
+            raise
         finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
             process.wait()
         if process.returncode:
             told.seek(0)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable
 
 import numpy as np
 
-from tools.layers.missing import candidates, continued, doubtful, height_of, persistent
+from tools.layers.missing import candidates, doubtful, height_of, persistent
 from workflow.stages.crop import Crop
 from workflow.stages.layers import GeometryParams, Layers
 from workflow.stages.surface import Surface
 
 _HALF = 128  # of the matte: at least half covered is human
 _NEIGHBOURS = 2  # frames to each side that must confirm an occluder
-_MOTION = 0.05  # share of the body's height an occluder may move per frame
+_MOTION = 0.1  # share of the body's height an occluder may move per frame
 _REFERENCE_px = 512  # picture size for which `min_depth_px` is given
 _JOINTS = 23  # body and feet of COCO-WholeBody
 
@@ -84,8 +84,6 @@ def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_F
                 doubt = doubtful(body, crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS])
                 rgb = crop.rgb[t]
                 piece = candidates(rgb, body, human, doubt, inside, params.min_area, params.min_depth_px * scale)
-                if piece.any():
-                    piece = continued(piece, rgb, ~human & inside, height_of(body))
         yield _Frame(t, matte, human, body, piece)
 
 

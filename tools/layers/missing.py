@@ -7,10 +7,8 @@ import numpy as np
 
 _BALANCE = 0.6  # subject found beside the body, relative to the missing piece, that marks it as misplaced
 _NEAR = 0.12  # share of the body's height within which a misplaced piece is looked for
-_GOES_ON = 0.1  # share of the body's height up to which an occluder is followed beside the body
 _ALIKE = 30.0  # sum of 8-bit CIELAB differences within which pixels are of the same thing
 _SCENERY = 0.6  # share of the surroundings with a piece's colours that makes it scene
-_MOST = 3.0  # times the hidden part that the rest of the thing may cover
 _JOINT = 0.5  # confidence from which on a keypoint judges the fit
 _TRUSTED = 0.01  # share of the body's height a keypoint may lie outside the body without casting doubt
 
@@ -126,41 +124,6 @@ def _like_surroundings(piece: np.ndarray, rgb: np.ndarray, scene: np.ndarray, re
 def _lab(pixels: np.ndarray) -> np.ndarray:
     """8-bit CIELAB of pixels (N, 3) uint8 RGB, float32."""
     return cv2.cvtColor(pixels[None], cv2.COLOR_RGB2Lab)[0].astype(np.float32)
-
-
-def continued(piece: np.ndarray, rgb: np.ndarray, free: np.ndarray, size: int) -> np.ndarray:
-    """The piece and what belongs to the same thing right beside the body: connected pixels of its colours.
-
-    A thing that seems to go on and on is not followed: then its colours are the background's too.
-
-    Args:
-        piece: Shape (H, W), bool: occluder where it hides the body.
-        rgb: Shape (H, W, 3), uint8.
-        free: Shape (H, W), bool: pixels that are not the subject's.
-        size: Height of the body, px.
-
-    Returns:
-        Shape (H, W), bool.
-    """
-    out = piece.copy()
-    reach = max(int(_GOES_ON * size), 1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(piece.astype(np.uint8), connectivity=8)
-    for k in range(1, count):
-        x, y, w, h, area = (int(n) for n in stats[k])
-        part = (slice(max(y - reach, 0), y + h + reach), slice(max(x - reach, 0), x + w + reach))
-        own = labels[part] == k
-        lab = cv2.cvtColor(np.ascontiguousarray(rgb[part]), cv2.COLOR_RGB2Lab).astype(np.float32)
-        tone = np.median(lab[own], axis=0)
-        spread = float(np.median(np.abs(lab[own] - tone).sum(-1)))
-        alike = np.abs(lab - tone).sum(-1) < _ALIKE + 1.5 * min(spread, _ALIKE)
-        alike = cv2.morphologyEx((alike & free[part]).astype(np.uint8), cv2.MORPH_OPEN, disc(1)).astype(bool)
-        alike = (alike & within(own, reach)) | own
-        _, parts = cv2.connectedComponents(alike.astype(np.uint8), connectivity=4)
-        grown = np.isin(parts, np.unique(parts[own]))
-        if grown.sum() <= (1 + _MOST) * area:
-            closed = cv2.morphologyEx(grown.astype(np.uint8), cv2.MORPH_CLOSE, disc(3)).astype(bool)
-            out[part] |= closed & free[part]
-    return out
 
 
 def persistent(piece: np.ndarray, others: list[np.ndarray], reach_px: int) -> np.ndarray:

@@ -176,9 +176,7 @@ def sample(image: np.ndarray, input_from_source: np.ndarray, side: int) -> np.nd
     shrink = int(1.0 / zoom) if zoom < 0.5 else 1
     if shrink > 1:  # whole blocks are averaged first; block k covers source pixels k * shrink to (k + 1) * shrink - 1
         height, width = image.shape[0] // shrink * shrink, image.shape[1] // shrink * shrink
-        image = cv2.resize(
-            image[:height, :width], (width // shrink, height // shrink), interpolation=cv2.INTER_AREA
-        )
+        image = cv2.resize(image[:height, :width], (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)
         matrix[:, 2] += matrix[:, :2] @ np.full(2, (shrink - 1) / 2)
         matrix[:, :2] *= shrink
     return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from model_zoo.raster.zbuffer import Rasterizer
 from tools.parsing.appearance import Appearance, Gatherer, lab, patches_of
 from tools.parsing.garments import dressed
 from tools.parsing.matting import paste, refine
-from tools.parsing.segment import SIDE_px, Region, Segmenter, region_of, sample
+from tools.parsing.segment import Region, Segmenter, SIDE_px, region_of, sample
 from tools.parsing.subject import fill_holes, foreign, keep_subject, steady, support
 from workflow.conventions import PARSING_LABELS
 from workflow.errors import Rejected
@@ -189,9 +189,7 @@ class _Clip:
         distance = appearance.distance(view.colours, spread(patches, body), max(int(0.05 * height_px), 2))
         probability = probability * (1.0 - foreign(probability, distance, view.colours, body, height_px))
         probability = fill_holes(probability, distance, body, height_px)
-        return keep_subject(
-            probability, near, body, self._params.reach * height_px, self._params.min_component_share
-        )
+        return keep_subject(probability, near, body, self._params.reach * height_px, self._params.min_component_share)
 
 
 def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 
 from model_zoo.diffusion import checkpoint, device
 from model_zoo.diffusion.mimo import MimoModel
-from model_zoo.diffusion.pictures import ClipBatch, collate, to_pictures
+from model_zoo.diffusion.pictures import ClipBatch, Placement, collate, to_pictures
 from model_zoo.diffusion.posing import Poser
 from model_zoo.diffusion.rasterize import DifferentiableRasterizer
 from model_zoo.diffusion.sampling import sample
@@ -26,6 +26,7 @@ from workflow.store import replacing
 logger = logging.getLogger(__name__)
 
 _MOMENTS = 6
+_MOTION_SCALE = 4  # of the motion row over the model's raster, for the eye
 _VIDEO_PX = 256  # smaller models' videos are enlarged to at least this height
 
 
@@ -99,13 +100,14 @@ def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SamplePar
 
 @torch.no_grad()
 def motion_map(model: MimoModel, poser: Poser, known: ClipBatch) -> np.ndarray:
-    """The driving body in fixed colours per vertex on black, at the raster's size, (T, H, W, 3) uint8."""
+    """The driving body in fixed colours per vertex on black, finer than the model sees it, (T, H, W, 3) uint8."""
     template = poser.template
     colours = (template - template.amin(0)) / (template.amax(0) - template.amin(0))
     vertices = poser(known.betas, known.pose, known.transl)[0]
-    drawn, _, _ = DifferentiableRasterizer(model.config.motion_size)(
-        vertices, poser.faces, colours, known.intrinsics[0]
-    )
+    height, width = model.config.motion_size
+    place = Placement.cover((height, width), (height * _MOTION_SCALE, width * _MOTION_SCALE))
+    intrinsics = torch.from_numpy(place.intrinsics(known.intrinsics[0].cpu().numpy())).to(vertices.device)
+    drawn, _, _ = DifferentiableRasterizer((place.height, place.width))(vertices, poser.faces, colours, intrinsics)
     return to_pictures(drawn.transpose(0, 1) * 2 - 1)
 
 

@@ -106,9 +106,7 @@ def build(
     return Plate(index, plate_from_source, rgb, state, votes)
 
 
-def movers(
-    picture: np.ndarray, clear: np.ndarray, plate: Plate, start: np.ndarray, reach_px: int
-) -> np.ndarray:
+def movers(picture: np.ndarray, clear: np.ndarray, plate: Plate, start: np.ndarray, reach_px: int) -> np.ndarray:
     """Things in a donor that belong to the subject's movement (a ball, a racket), not to the scene.
 
     Pieces that differ from the plate and touch the subject or its occluder; and, close to those, what no other donor
@@ -130,7 +128,7 @@ def movers(
     near = within(start, reach_px)
     grown = cv2.dilate(start.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
     _, labels = cv2.connectedComponents(((other & near) | grown).astype(np.uint8))
-    moving = np.isin(labels, np.unique(labels[grown])[1:]) if grown.any() else grown
+    moving = np.isin(labels, np.unique(labels[grown])) if grown.any() else grown
     moving = cv2.dilate((moving & ~start).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     lonely = clear & (plate.votes > 0) & ~confirmed
     return moving | (lonely & within(moving | start, reach_px // 2))
@@ -143,9 +141,7 @@ def within(mask: np.ndarray, distance_px: float) -> np.ndarray:
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3) <= distance_px
 
 
-def match_exposure(
-    picture: np.ndarray, clear: np.ndarray, target: np.ndarray, target_clear: np.ndarray
-) -> np.ndarray:
+def match_exposure(picture: np.ndarray, clear: np.ndarray, target: np.ndarray, target_clear: np.ndarray) -> np.ndarray:
     """Scale each channel so that pixels both frames see have the same median, shape (h, w, 3), uint8."""
     common = (clear & target_clear)[::2, ::2]
     if common.sum() < _MIN_COMMON:
@@ -162,7 +158,9 @@ def match_exposure(
     return cv2.LUT(picture, table[:, None, :])
 
 
-def inpaint(plate: Plate, needed: np.ndarray, radius_px: int, neighbour: Plate | None, plate_from_neighbour: np.ndarray | None) -> None:
+def inpaint(
+    plate: Plate, needed: np.ndarray, radius_px: int, neighbour: Plate | None, plate_from_neighbour: np.ndarray | None
+) -> None:
     """Give every needed pixel a colour: what a finished plate beside it shows, then inpainting (Telea 2004).
 
     Args:
@@ -224,6 +222,8 @@ def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: in
         textured = np.zeros_like(lab)
         cv2.setRNGSeed(0)
         cv2.xphoto.inpaint(lab, seen.astype(np.uint8) * 255, textured, cv2.xphoto.INPAINT_SHIFTMAP)
-        filled = cv2.resize(cv2.cvtColor(textured, cv2.COLOR_Lab2RGB), unknown.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        filled = cv2.resize(
+            cv2.cvtColor(textured, cv2.COLOR_Lab2RGB), unknown.shape[::-1], interpolation=cv2.INTER_CUBIC
+        )
     out[part][unknown] = filled[unknown]
     return out

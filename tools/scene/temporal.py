@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from tools.scene.blend import adjust, attached, feather
 from tools.scene.motion import Motion, estimate
 from tools.scene.plate import Donor, Plate, build, fill, inpaint, movers
+from tools.scene.thing import continued
 from workflow.conventions import SCENE_FROM_OTHER_FRAME, SCENE_INPAINTED, SCENE_OBSERVED
 from workflow.stages.crop import Crop
 from workflow.stages.frames import Frames
@@ -92,13 +93,17 @@ class _Clip:
     def _sampling(self, donors: list[Donor]) -> Iterator[np.ndarray]:
         """Frames in order; keeps the sampled ones on the way."""
         wanted = set(self._samples())
-        source_px = self._params.dilate_px * self._scale / max(float(np.median(self._crop.crop_from_source[:, 0, 0])), 1e-6)
+        source_px = (
+            self._params.dilate_px * self._scale / max(float(np.median(self._crop.crop_from_source[:, 0, 0])), 1e-6)
+        )
         radius = max(int(round(source_px * self._density)), 1)
         brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         for t, picture in enumerate(self._frames.rgb):
             if t in wanted and self._parsing.valid[t]:
                 size = self._donor_size(picture.shape)
-                small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if size != picture.shape[1::-1] else picture
+                small = (
+                    cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if size != picture.shape[1::-1] else picture
+                )
                 matte = cv2.resize(self._parsing.matte[t], size, interpolation=cv2.INTER_AREA)
                 donor_from_crop = (self._donor_from_source() @ np.linalg.inv(self._crop.crop_from_source[t]))[:2]
                 hidden = cv2.warpAffine(
@@ -126,7 +131,10 @@ class _Clip:
         for picture, inside, human, occluder, matte in rows:
             subject = human | (matte > _TRACE)
             hole = cv2.dilate(subject.astype(np.uint8), brush).astype(bool) & inside
-            covered = cv2.dilate(occluder.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & inside & ~human
+            covered = occluder
+            if picture is not None and occluder.any():
+                covered = continued(occluder, picture, ~human & inside, _THING_px * self._scale)
+            covered = cv2.dilate(covered.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & inside & ~human
             yield picture, hole & ~covered, covered, subject
 
     def _plates(self, donors: list[Donor]) -> list[Plate]:
@@ -273,9 +281,7 @@ class _Clip:
         origin[removed & (state != 1)] = SCENE_INPAINTED
         return whole, whole_origin
 
-    def _background(
-        self, t: int, plates: list[Plate], box: tuple[int, int, int, int]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _background(self, t: int, plates: list[Plate], box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Scene from the plates before and after a frame, blended by time.
 
         Args:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Callable
 
 import numpy as np
 
@@ -58,6 +59,4 @@ def render(model: SmplModel, body: Body, crop: Crop) -> Surface:
             covered.append(seen.mean())
             facing.append((normals[seen, 2] < 0).mean())
     quality = {"body_share": float(np.mean(covered)), "facing_share": float(np.mean(facing))} if covered else {}
-    return Surface(
-        depth=depth.finish(), normal=normal.finish(), valid=valid, metric=True, quality=quality
-    )
+    return Surface(depth=depth.finish(), normal=normal.finish(), valid=valid, metric=True, quality=quality)

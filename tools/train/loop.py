@@ -1,4 +1,4 @@
-"""The training loop: read a batch, noise it, ask the model, step, save. Nothing here depends on anything but its inputs."""
+"""The training loop: read a batch, noise it, ask the model, step, save."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ AUTOENCODER, DENOISER = 0, 1
 PHASES = ("autoencoder", "denoiser")
 COLUMNS = ("step", "phase", "loss", "human", "scene", "occluder", "gradient_norm", "learning_rate")
 _GOLDEN = (math.sqrt(5) - 1) / 2
-_KL_WEIGHT = 1e-6  # of Stable Diffusion's autoencoder
 _MEASURED_WINDOWS = 8
 _STEPS_BEFORE_ESTIMATE = 3
 _EMA_DELAY = 10
@@ -63,8 +62,9 @@ def train(
 ) -> Outcome:
     """Train, or go on training from the newest state in `folder`.
 
-    The autoencoder learns for `config.autoencoder_steps`, then it is frozen and the rest learns for `steps`. Every random
-    number is a function of the seed and the step, so a run that was killed and one that was not end in the same bits.
+    The autoencoder learns for `config.autoencoder_steps`, then it is frozen and the rest learns for `steps`. Every
+    random number is a function of the seed and the step: a run that was killed ends in the same bits as one that was
+    not.
 
     Args:
         config: The run.
@@ -107,8 +107,10 @@ def train(
             phase = DENOISER
             optimizer = _optimizer(config, model, phase)
             if config.autoencoder_steps:
-                _measure_latents(model, windows, seed, step, config.batch, device)
+                model.latents.settle(_pictures(model, windows, seed, step, config.batch, device))
             averaged = {name: parameter.detach().clone() for name, parameter in model.trained()}
+        elif step == 0:
+            model.latents.prepare(_pictures(model, windows, seed, step, config.batch, device))
         generator = torch.Generator().manual_seed(_stream_seed(seed, step))
         since = step - (config.autoencoder_steps if phase == DENOISER else 0)
         rate = (config.learning_rate if phase == DENOISER else config.autoencoder_rate) * min(
@@ -180,14 +182,13 @@ def _restore(optimizer: torch.optim.AdamW, model: MimoModel, phase: int, moments
             optimizer.state[parameter] = held
 
 
-def _measure_latents(
+def _pictures(
     model: MimoModel, windows: Windows, seed: int, step: int, batch: int, device: torch.device
-) -> None:
-    """Shift and scale of the latents, from windows of their own."""
+) -> Tensor:
+    """Frames and scenes of windows of their own, shape (N, 3, H, W)."""
     picks = [windows.draw(seed, step, batch + index) for index in range(_MEASURED_WINDOWS)]
     known = collate([windows.load(pick, model.config) for pick in picks], device)
-    frames = torch.cat([known.video, known.scene]).transpose(1, 2).flatten(0, 1)
-    model.latents.measure(frames)
+    return torch.cat([known.video, known.scene]).transpose(1, 2).flatten(0, 1)
 
 
 def _autoencoder_pass(
@@ -199,12 +200,9 @@ def _autoencoder_pass(
     layers = [layer.transpose(1, 2).flatten(0, 1) for layer in (known.video, known.scene, known.occluder[:, :, :1])]
     pool = torch.cat([*layers, functional.interpolate(known.reference, size, mode="bilinear", align_corners=False)])
     chosen = pool[torch.randperm(len(pool), generator=generator)[:pictures].to(device)]
-    posterior = model.latents.vae.encode(chosen).latent_dist
-    noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
-    restored = model.latents.vae.decode(posterior.mean + posterior.std * noise).sample
-    difference = functional.l1_loss(restored, chosen)
-    (difference + _KL_WEIGHT * posterior.kl().mean()).backward()
-    return float(difference.detach()), math.nan, math.nan, math.nan
+    loss = model.latents.objective(chosen, generator)
+    loss.backward()
+    return float(loss.detach()), math.nan, math.nan, math.nan
 
 
 def _denoiser_pass(

@@ -47,7 +47,7 @@ class TrainConfig:
     drop: float = 0.1
     autoencoder_steps: int = 100
     autoencoder_rate: float = 2e-3
-    autoencoder_pictures: int = 16
+    autoencoder_pictures: int = 8
     min_valid: float = 0.75
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
@@ -69,6 +69,7 @@ def _stable_diffusion(side: int, frames: int) -> MimoConfig:
         height=side,
         width=side,
         frames=frames,
+        autoencoder="kl",
         vae_channels=(128, 256, 512, 512),
         vae_layers=2,
         vae_groups=32,

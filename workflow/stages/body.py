@@ -46,6 +46,18 @@ class SmplifyParams(Params):
     prior: float = 1.0  # weight of the pose prior and the joint limits
 
 
+@dataclass(frozen=True)
+class EasymocapFitParams(Params):
+    """EasyMocap's monocular fit: its objective, stages and solver, in double precision."""
+
+    focal_px: Optional[float] = None  # focal length at source size; null means 1.2 * min(height, width)
+    iterations: int = 0  # outer steps of each stage at most; 0 means EasyMocap's 999
+    regressor: str = ""  # J_regressor_body25.npy in model_zoo/weights; empty: our landmarks of the body
+    gmm: str = ""  # pose prior gmm_08.pkl in model_zoo/weights; empty: no pose prior
+    annotations: str = ""  # folder of EasyMocap's keypoints, <frame:06d>.json; empty: the keypoints stage's
+    pare: str = ""  # folder of PARE's results, <frame:06d>.pkl, to begin from; empty: our own first guess
+
+
 STAGE = Stage(
     "body",
     "fit the body model to the keypoints, all frames at once",
@@ -53,6 +65,9 @@ STAGE = Stage(
     outputs=(Body,),
     backends={
         "smplify": Backend("body", SmplifyParams, Resources(threads=1, mem_mb=2_000), summary="reprojection fit"),
+        "easymocap_fit": Backend(
+            "body", EasymocapFitParams, Resources(threads=1, mem_mb=2_500), summary="EasyMocap's objective and solver"
+        ),
     },
     default="smplify",
 )

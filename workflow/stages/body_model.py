@@ -29,7 +29,9 @@ STAGE = Stage(
     outputs=(BODY_MODEL,),
     backends={
         "anny": Backend("body", AnnyParams, Resources(mem_mb=3_000), summary="free body from anny"),
-        "smpl": Backend("body", SmplParams, Resources(mem_mb=2_000), summary="SMPL file of the user's"),
+        "smpl": Backend(
+            "body", SmplParams, Resources(mem_mb=2_000), weights=("file:{file}", "file:{uv}"), summary="SMPL file of the user's"
+        ),
     },
     default="anny",
 )

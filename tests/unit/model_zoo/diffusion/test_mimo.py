@@ -5,7 +5,7 @@ import torch
 
 from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.identity import CanonicalIdentityEncoder
-from model_zoo.diffusion.latents import Latents, SceneOcclusionEncoder
+from model_zoo.diffusion.latents import SceneOcclusionEncoder, build
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.motion import StructuredMotionEncoder
 from model_zoo.diffusion.reference import ReferenceNet
@@ -25,28 +25,56 @@ def _answer(model, inputs, keep=None):
     return model(noised, torch.tensor([10, 600]), model.conditions(**inputs), keep)
 
 
-def test_latents_shape_shift_and_scale(small_config):
-    latents = Latents(small_config)
+@pytest.mark.parametrize("kind", ["kl", "patch"])
+def test_latents_shape_shift_and_scale(small_config, kind):
+    latents = build(dataclasses.replace(small_config, autoencoder=kind))
     video = torch.rand(2, 3, 3, 32, 48) * 2 - 1
-    raw = latents.encode(video)
-    assert raw.shape == (2, 4, 3, 16, 24)
-    latents.measure(video.transpose(1, 2).flatten(0, 1))
-    measured = latents.encode(video)
-    assert torch.allclose(measured.mean((0, 2, 3, 4)), torch.zeros(4), atol=1e-4)
-    assert torch.allclose(measured.std((0, 2, 3, 4)), torch.ones(4), atol=1e-3)
-    decoded = latents.decode(measured)
-    assert decoded.shape == video.shape
-    plain = latents.vae.decode(latents.vae.encode(video[:, :, 0]).latent_dist.mean).sample.clamp(-1, 1)
-    assert torch.allclose(decoded[:, :, 0], plain, atol=1e-4)
+    pictures = video.transpose(1, 2).flatten(0, 1)
+    latents.prepare(pictures)
+    latents.settle(pictures)
+    with torch.no_grad():
+        measured = latents.encode(video)
+        assert measured.shape == (2, 4, 3, 16, 24)
+        assert torch.allclose(measured.mean((0, 2, 3, 4)), torch.zeros(4), atol=1e-4)
+        assert torch.allclose(measured.std((0, 2, 3, 4)), torch.ones(4), atol=1e-3)
+        decoded = latents.decode(measured)
+        assert decoded.shape == video.shape
+        plain = latents.raw_pictures(latents.raw_latents(video[:, :, 0])).clamp(-1, 1)
+        assert torch.allclose(decoded[:, :, 0], plain, atol=1e-4)
+        assert torch.allclose(latents.encode(video[:, :, 1:2]), measured[:, :, 1:2], atol=1e-5)
 
 
-def test_frames_are_encoded_one_by_one(small_config):
-    latents, video = Latents(small_config), torch.rand(1, 3, 3, 32, 48)
-    assert torch.allclose(latents.encode(video)[:, :, 1:2], latents.encode(video[:, :, 1:2]), atol=1e-5)
+@pytest.mark.parametrize("kind", ["kl", "patch"])
+def test_objective_teaches_the_autoencoder(small_config, kind):
+    latents = build(dataclasses.replace(small_config, autoencoder=kind))
+    pictures = torch.rand(4, 3, 8, 12).repeat_interleave(4, 2).repeat_interleave(4, 3) * 2 - 1
+    latents.prepare(pictures)
+    optimizer = torch.optim.Adam(latents.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss = latents.objective(pictures, torch.Generator().manual_seed(0))
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0] or losses[0] < 0.01
+
+
+def test_patch_components_are_the_best_linear_code(small_config):
+    latents = build(small_config)
+    basis = torch.linalg.qr(torch.randn(12, 12))[0]
+    # Patches of 2 x 2 px that need four numbers each: a linear code of four loses nothing.
+    patches = torch.randn(2, 16 * 24, 4) @ basis[:4] * 0.2
+    pictures = torch.nn.functional.fold(patches.transpose(1, 2), (32, 48), 2, stride=2)
+    latents.prepare(pictures)
+    components = latents.components.flatten(1)
+    assert torch.allclose(components @ components.T, torch.eye(4), atol=1e-4)
+    with torch.no_grad():
+        assert torch.allclose(latents.raw_pictures(latents.raw_latents(pictures)), pictures, atol=2e-2)
 
 
 def test_scene_and_occluder_have_channels_of_their_own(small_config):
-    latents = Latents(small_config)
+    latents = build(small_config)
     scene, occluder = torch.rand(1, 3, 2, 32, 48), torch.rand(1, 3, 2, 32, 48)
     encoder = SceneOcclusionEncoder(latents)
     code = encoder(scene, occluder)
@@ -177,8 +205,9 @@ def test_stable_diffusion_shapes():
     with torch.device("meta"):
         unet = MimoModel(
             MimoConfig(
-                vae_channels=(128, 256, 512, 512), vae_groups=32, vae_layers=2, unet_channels=(320, 640, 1280, 1280),
-                unet_attention_last=False, unet_layers=2, unet_groups=32, unet_heads=(8, 8, 8, 8), cross_dim=768,
+                autoencoder="kl", vae_channels=(128, 256, 512, 512), vae_groups=32, vae_layers=2, unet_layers=2,
+                unet_channels=(320, 640, 1280, 1280), unet_attention_last=False, unet_groups=32,
+                unet_heads=(8, 8, 8, 8), cross_dim=768,
             )
         ).denoiser.unet  # fmt: skip
     assert unet.conv_in.weight.shape == (320, 12, 3, 3)

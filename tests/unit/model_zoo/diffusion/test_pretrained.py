@@ -49,7 +49,8 @@ def test_motion_modules(model, tmp_path):
     assert torch.equal(model.denoiser.unet.conv_out.weight, before)
 
 
-def test_vae_with_old_and_new_attention_names(model, tmp_path):
+def test_vae_with_old_and_new_attention_names(small_config, tmp_path):
+    model = MimoModel(dataclasses.replace(small_config, autoencoder="kl"))
     tensors = _changed(model.latents.vae)
     back = {"to_q": "query", "to_k": "key", "to_v": "value"}
     old = {}
@@ -87,6 +88,8 @@ def test_what_does_not_fit_is_refused(model, tmp_path):
             pretrained.load(model, {"unet": _saved(tmp_path / "u.safetensors", file)})
     with pytest.raises(ValueError, match="no CLIP tower"):
         pretrained.load(model, {"clip": _saved(tmp_path / "c.safetensors", tensors)})
+    with pytest.raises(ValueError, match="no AutoencoderKL"):
+        pretrained.load(model, {"vae": _saved(tmp_path / "v.safetensors", tensors)})
     with pytest.raises(ValueError, match="'text' is unknown"):
         pretrained.load(model, {"text": tmp_path / "c.safetensors"})
     with pytest.raises(ValueError, match="names missing"):

@@ -1,6 +1,7 @@
 """The demo's footage: videos that decode to what was rendered, a table, and a file that is no video."""
 
 import csv
+import subprocess
 
 import cv2
 import numpy as np
@@ -9,16 +10,18 @@ import pytest
 from model_zoo.synthetic import clips
 from model_zoo.synthetic.truth import rendered
 from tests import bodies
+from tools import decoder
 from tools.demo import video
 from workflow.errors import ToolError
 
 
 def decoded(path):
     capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(read[1][..., ::-1])
-    return np.stack(frames), capture.get(cv2.CAP_PROP_FPS)
+    height, width = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    command = [decoder.binary(), "-loglevel", "error", "-nostdin", "-i", decoder.url(path)]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3), capture.get(cv2.CAP_PROP_FPS)
 
 
 @pytest.fixture(scope="module")

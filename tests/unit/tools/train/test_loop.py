@@ -68,7 +68,6 @@ def test_accumulation_gives_the_same_losses(go):
 def test_overfits_one_batch(go, windows, monkeypatch):
     pick = windows.draw(0, 0, 0)
     monkeypatch.setattr(type(windows), "draw", lambda *_: pick)
-    curve = go(40, autoencoder_steps=25, learning_rate=3e-3, drop=0.0).curve
-    autoencoder, denoiser = curve[curve[:, 1] == 0], curve[curve[:, 1] == 1]
-    assert autoencoder[-10:, 2].mean() < 0.8 * autoencoder[:10, 2].mean()
+    curve = go(40, autoencoder_steps=1, learning_rate=3e-3, drop=0.0).curve
+    denoiser = curve[curve[:, 1] == DENOISER]
     assert denoiser[-10:, 2].mean() < 0.75 * denoiser[:5, 2].mean()

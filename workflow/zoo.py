@@ -1,0 +1,239 @@
+"""The zoo: which weight files there are, which a backend needs, and where they lie. Nothing here downloads or loads.
+
+`model_zoo/weights.yaml` is written in JSON, which is YAML too, so that the standard library reads it in every
+environment. A weight is looked for in this order: the environment variable it names, its place below
+`$SAPIENS_ROOT` where it has one, `model_zoo/weights` (or `$STRATA_WEIGHTS`), the checkpoint folder of `torch.hub`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from workflow import layout
+from workflow.errors import ToolError
+from workflow.stage import Backend, Params
+
+MANIFEST = layout.repository / "model_zoo" / "weights.yaml"
+FORMATS = ("torchscript", "state_dict", "safetensors", "onnx", "pickle", "npz", "npy", "obj", "yaml", "darknet", "text")
+_FILE = "file:"  # in `Backend.weights`: a file of the weights folder that a setting names
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight file.
+
+    Attributes:
+        name: Key of the manifest.
+        title: What it is.
+        file: Where it goes, relative to the weights folder.
+        format: How it is read, one of `FORMATS`; nothing else is tried.
+        licence: Name of its licence.
+        urls: Where it comes from, tried in order; `hf:owner/repository/path` is a file of the Hugging Face hub.
+        page: Page that tells about it.
+        form: How to get a file that may not be downloaded without asking; empty where no form is needed.
+        bytes: Size, where published.
+        sha256: Digest, where published; otherwise recorded when the file is first seen.
+        archive: Archive it is a member of; then `member` is its path inside.
+        member: See `archive`.
+        variable: Environment variable that may name the file.
+        lite: Path below `$SAPIENS_ROOT`.
+        group: Name under which several files are fetched together.
+        citation: Paper.
+        backends: Who needs it, as "stage/backend".
+    """
+
+    name: str
+    title: str
+    file: str
+    format: str
+    licence: str
+    urls: tuple[str, ...] = ()
+    page: str = ""
+    form: str = ""
+    bytes: Optional[int] = None
+    sha256: str = ""
+    archive: str = ""
+    member: str = ""
+    variable: str = ""
+    lite: str = ""
+    group: str = ""
+    citation: str = ""
+    backends: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that holds several weights: its name, its kind ("zip" or "tar"), and where it comes from."""
+
+    name: str
+    kind: str
+    urls: tuple[str, ...]
+    page: str = ""
+    bytes: Optional[int] = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything `weights.yaml` lists."""
+
+    weights: dict[str, Weight]
+    archives: dict[str, Archive]
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A weight file that a chosen backend needs and that is not there.
+
+    Attributes:
+        stage: Stage.
+        backend: Backend.
+        path: Where the file is expected.
+        weight: Its entry; None for a file that a setting names and the manifest does not know.
+        fault: What is wrong with a file that is there; empty where it is absent.
+    """
+
+    stage: str
+    backend: str
+    path: Path
+    weight: Optional[Weight]
+    fault: str = ""
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ToolError: The file is not JSON, or an entry has an unknown key or lacks one.
+    """
+    try:
+        content = json.loads(path.read_text())
+        weights = {name: _entry(Weight, name, entry) for name, entry in content["weights"].items()}
+        archives = {name: _entry(Archive, name, entry) for name, entry in content.get("archives", {}).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ToolError(f"{path}: is not a manifest of weights: {error}") from None
+    return Manifest(weights, archives)
+
+
+def _entry(kind: Any, name: str, entry: Mapping[str, Any]) -> Any:
+    known = {f.name for f in dataclasses.fields(kind)}
+    unknown = sorted(set(entry) - known)
+    if unknown:
+        raise ValueError(f"{name}: unknown key {', '.join(unknown)}")
+    return kind(name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+
+
+@functools.lru_cache(maxsize=1)
+def manifest() -> Manifest:
+    """The manifest of this repository."""
+    return read(MANIFEST)
+
+
+def weight(name: str) -> Weight:
+    """Entry of a weight.
+
+    Raises:
+        ToolError: The manifest has no such entry.
+    """
+    try:
+        return manifest().weights[name]
+    except KeyError:
+        raise ToolError(f"{name!r} is not in {MANIFEST.name}; `python -m tools zoo list` shows what is") from None
+
+
+def names(backend: Backend, params: Params) -> list[str]:
+    """Manifest names of the weights that a backend needs under its settings.
+
+    A declared name may hold settings in braces: "sapiens-depth-{size}".
+    """
+    filled = (name.format(**vars(params)) for name in backend.weights)
+    return [name for name in filled if not name.startswith(_FILE)]
+
+
+def _named_files(backend: Backend, params: Params) -> list[str]:
+    """Files of the weights folder that settings name; empty settings name none."""
+    filled = (name.format(**vars(params)) for name in backend.weights)
+    return [name[len(_FILE) :] for name in filled if name.startswith(_FILE) and name != _FILE]
+
+
+def hub_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Folder into which `torch.hub` puts checkpoints."""
+    cache = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118
+    home = environ.get("TORCH_HOME") or os.path.join(cache, "torch")  # noqa: PTH118
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def places(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optional[Path] = None) -> list[Path]:
+    """Where a weight may lie, in the order in which it is looked for; a variable that is set is the only place."""
+    if entry.variable and environ.get(entry.variable):
+        return [Path(environ[entry.variable]).expanduser()]
+    found = []
+    if entry.lite and environ.get("SAPIENS_ROOT"):
+        found.append(Path(environ["SAPIENS_ROOT"]).expanduser() / entry.lite)
+    return [*found, (folder or layout.WEIGHTS) / entry.file, hub_folder(environ) / Path(entry.file).name]
+
+
+def locate(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optional[Path] = None) -> Optional[Path]:
+    """Path of a weight that is there; None where it is not."""
+    return next((path for path in places(entry, environ, folder) if path.is_file()), None)
+
+
+def paths(stage: str, backend_name: str, backend: Backend, params: Params) -> dict[str, Path]:
+    """Paths of a backend's weights by name.
+
+    Raises:
+        ToolError: Some are not there; says which, and how to get them.
+    """
+    lacks = lacking([(stage, backend_name, backend, params)])
+    if lacks:
+        raise ToolError(explain(lacks))
+    return {name: path for name in names(backend, params) if (path := locate(weight(name))) is not None}
+
+
+def lacking(choices: Iterable[tuple[str, str, Backend, Params]]) -> list[Lack]:
+    """Weight files that are absent or whose size cannot be right.
+
+    Args:
+        choices: Stage name, backend name, backend and settings of everything that is to run.
+    """
+    found = []
+    for stage, name, backend, params in choices:
+        for wanted in names(backend, params):
+            entry = weight(wanted)
+            path = locate(entry)
+            if path is None:
+                found.append(Lack(stage, name, places(entry)[0], entry))
+            elif entry.bytes is not None and path.stat().st_size != entry.bytes:
+                fault = f"has {path.stat().st_size} bytes, expected {entry.bytes}"
+                found.append(Lack(stage, name, path, entry, fault))
+        for file in _named_files(backend, params):
+            path = layout.WEIGHTS / file
+            if not path.is_file():
+                entries = [entry for entry in manifest().weights.values() if entry.file == file]
+                found.append(Lack(stage, name, path, entries[0] if entries else None))
+    return found
+
+
+def explain(lacks: Iterable[Lack]) -> str:
+    """Message for the user: which stage, which file, where from, which command."""
+    lines = ["weights are missing:"]
+    for lack in lacks:
+        lines.append(f"  stages.{lack.stage}, backend {lack.backend}: {lack.path} {lack.fault or 'is not there'}")
+        entry = lack.weight
+        if entry is None:
+            lines.append("    put it there, or name another file in the settings")
+            continue
+        lines.append(f"    {entry.title}; licence: {entry.licence}")
+        if entry.form:
+            lines.append(f"    {entry.form}")
+        lines.append(f"    from {entry.page or next(iter(entry.urls), 'its authors')}")
+        command = f"add {Path(entry.file).name} --as" if entry.form or not (entry.urls or entry.archive) else "fetch"
+        lines.append(f"    python -m tools zoo {command} {entry.name}")
+    return "\n".join(lines)
