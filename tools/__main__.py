@@ -25,7 +25,16 @@ COMMANDS = {
     "zoo": "tools.zoo.cli",
 }
 
-_FORMAT = "%(levelname).1s %(message)s"
+_NOISY = ("numba", "matplotlib", "PIL", "absl", "jax", "anny", "anny_model")  # libraries that tell their own story
+
+
+class _Formatter(logging.Formatter):
+    """Plain lines for the story; the level in front of what somebody should look at."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        text = super().format(record)
+        return text if record.levelno == logging.INFO else f"{record.levelname.lower()}: {text}"
 
 
 def parser(stage: Stage) -> argparse.ArgumentParser:
@@ -48,9 +57,11 @@ def _configure_logging(log: Path | None) -> None:
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log, mode="w"))
-    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers, force=True)
+    for handler in handlers:
+        handler.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
-    for noisy in ("numba", "matplotlib", "PIL", "absl", "jax"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -14,6 +14,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SHARE_BEFORE_GUESSING = 0.1  # the first items include compilation and caches
 
 
 def bar(items: Iterable[T], total: int, label: str) -> Iterator[T]:
@@ -33,5 +34,6 @@ def bar(items: Iterable[T], total: int, label: str) -> Iterator[T]:
         now = time.monotonic()
         if now - told >= _SECONDS_BETWEEN_LINES and done < total:
             left = (now - start) / done * (total - done)
-            logger.info("%s: %d of %d, about %.0f s left", label, done, total, left)
+            guess = f", about {left:.0f} s left" if done >= _SHARE_BEFORE_GUESSING * total else ""
+            logger.info("%s: %d of %d%s", label, done, total, guess)
             told = now

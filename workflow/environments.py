@@ -35,6 +35,13 @@ ENVIRONMENTS: dict[str, Environment] = {
         (*_VIDEO, "mediapipe", "matplotlib", "scipy", "numba"), "MediaPipe", _UNUSED_BY_MEDIAPIPE
     ),
     "body": Environment((*_VIDEO, "torch", "smplx", "anny", "numba", "libigl", "scipy"), "body model and fit"),
+    "networks": Environment(
+        (*_VIDEO, "torch", "safetensors", "scipy", "numba"), "published networks in modules of our own"
+    ),
+    "networks-onnx": Environment(
+        (*_VIDEO, "torch", "safetensors", "onnxruntime", "numba", "scipy"), "published networks as TorchScript and ONNX"
+    ),
+    "onnx": Environment((*_VIDEO, "onnxruntime", "numba", "scipy"), "published networks as ONNX"),
     "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "numcodecs", "google-crc32c", "jinja2", "pillow", "numba"), "shards and report"),
     "train": Environment(
         (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "numcodecs", "google-crc32c",

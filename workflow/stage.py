@@ -19,6 +19,14 @@ class Params:
         return []
 
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def device_faults(device: str) -> list[str]:
+    """Faults of a `device` setting; `auto` takes a GPU where the machine has one."""
+    return [] if device in DEVICES else [f"device: is {device!r}, expected one of {', '.join(DEVICES)}"]
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a job needs, not which machine gives it.

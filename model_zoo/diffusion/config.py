@@ -42,6 +42,8 @@ class MimoConfig:
         schedule: "linear" (Ho et al., NeurIPS 2020) or "scaled_linear" (Stable Diffusion).
         beta_start: First variance of the schedule.
         beta_end: Last variance of the schedule.
+        scene_prior: How far frames are expected to be from the scene, in standard deviations of the latents; the
+            network then answers relative to the best guess this gives (`NoiseSchedule.around`). 0 expects nothing.
         zero_terminal_snr: Whether the last step is pure noise (Lin et al., WACV 2024).
         prediction: "epsilon" or "v_prediction".
         spacing: Which steps the sampler takes, "trailing" or "leading".
@@ -71,6 +73,7 @@ class MimoConfig:
     schedule: str = "scaled_linear"
     beta_start: float = 0.00085
     beta_end: float = 0.012
+    scene_prior: float = 0.0
     zero_terminal_snr: bool = True
     prediction: str = "v_prediction"
     spacing: str = "trailing"
@@ -98,6 +101,8 @@ class MimoConfig:
                 faults.append(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(choices)}")
         if self.zero_terminal_snr and (self.prediction == "epsilon" or self.spacing != "trailing"):
             faults.append("zero_terminal_snr needs v_prediction and trailing: pure noise tells nothing about epsilon")
+        if self.scene_prior and self.prediction != "v_prediction":
+            faults.append("scene_prior needs v_prediction")
         for width in self.vae_channels:
             if width % self.vae_groups:
                 faults.append(f"vae_groups {self.vae_groups} does not divide the width {width}")

@@ -16,6 +16,8 @@ from torch.nn import functional
 from model_zoo.diffusion.config import LATENT_CHANNELS, MimoConfig
 from model_zoo.diffusion.latents import Latents
 
+_NOISE = 0.1  # standard deviations of the latents
+
 
 class Autoencoder(Latents):
     """z = P (x - mean) per patch; x = mean + P' z + decoder(z), with a decoder that starts at zero."""
@@ -64,6 +66,8 @@ class Autoencoder(Latents):
         return linear + self.mean[:, None, None] + self.decoder(scaled)
 
     def objective(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean absolute and mean squared error."""
-        restored = self.raw_pictures(self.raw_latents(pictures))
+        """Mean absolute and mean squared error, from latents with a little noise: sampled ones are never clean."""
+        clean = self.raw_latents(pictures)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        restored = self.raw_pictures(clean + _NOISE * noise / self.scale[:, None, None])
         return functional.l1_loss(restored, pictures) + functional.mse_loss(restored, pictures)

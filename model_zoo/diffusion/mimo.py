@@ -13,6 +13,7 @@ from model_zoo.diffusion.identity import CanonicalIdentityEncoder
 from model_zoo.diffusion.latents import SceneOcclusionEncoder, build
 from model_zoo.diffusion.motion import StructuredMotionEncoder
 from model_zoo.diffusion.reference import Bank
+from model_zoo.diffusion.schedule import NoiseSchedule
 
 
 class Conditions(NamedTuple):
@@ -44,6 +45,7 @@ class MimoModel(nn.Module):
         self.motion.pool.requires_grad_(False)  # the pooled vector is for other heads; the denoiser takes the map
         self.identity = CanonicalIdentityEncoder(config)
         self.denoiser = Denoiser(config)
+        self.schedule = NoiseSchedule(config)
 
     def trained(self) -> list[tuple[str, nn.Parameter]]:
         """Parameters of the diffusion training, by name: codes, pose encoder, identity, denoiser."""
@@ -80,5 +82,11 @@ class MimoModel(nn.Module):
         return Conditions(spatial, motion, token, bank)
 
     def forward(self, noised: Tensor, timestep: Tensor, conditions: Conditions, keep: Tensor | None = None) -> Tensor:
-        """The denoiser's answer, shape (B, 4, T, h, w); `keep` (B,) bool drops all conditions of a clip together."""
-        return self.denoiser(noised, timestep, *conditions, keep=keep)
+        """Prediction of epsilon or v, (B, 4, T, h, w); where `keep` (B,) is false, all conditions are dropped."""
+        answer = self.denoiser(noised, timestep, *conditions, keep=keep)
+        if not self.config.scene_prior:
+            return answer
+        known = torch.ones(len(noised), dtype=torch.bool, device=noised.device) if keep is None else keep
+        scene = conditions.spatial[:, : noised.shape[1]] * known.to(noised.dtype)[:, None, None, None, None]
+        spread = torch.where(known, self.config.scene_prior, 1.0)
+        return self.schedule.around(answer, noised, timestep, scene, spread)

@@ -20,6 +20,14 @@ _TRANSLATION = slice(165, 168)
 class Poser(nn.Module):
     """Linear blend skinning of a body in SMPL's format. Learns nothing: its arrays come from the body model's file."""
 
+    template: Tensor
+    shapedirs: Tensor
+    posedirs: Tensor
+    weights: Tensor
+    joints_template: Tensor
+    joints_shapedirs: Tensor
+    faces: Tensor
+
     def __init__(self, body: Mapping[str, np.ndarray]) -> None:
         """Take the arrays of a body model file (`v_template`, `shapedirs`, `posedirs`, `J_regressor`, ...)."""
         super().__init__()

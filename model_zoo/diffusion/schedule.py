@@ -87,6 +87,27 @@ class NoiseSchedule:
             return (noised - sigma * answer) / signal, answer
         return signal * noised - sigma * answer, signal * answer + sigma * noised
 
+    def around(self, answer: Tensor, noised: Tensor, timestep: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+        """The v that an answer relative to a prior stands for.
+
+        If clean samples are normal with a known mean and spread s, the best guess of the clean sample is
+        mean + s^2 signal / (s^2 signal^2 + sigma^2) (noised - signal mean), and what is left of v has the standard
+        deviation s / sqrt(s^2 signal^2 + sigma^2). The network's answer counts in units of that (preconditioning as in
+        Karras et al., NeurIPS 2022, about a mean that is not zero). Mean 0 and spread 1 leave the answer as it is.
+
+        Args:
+            answer: Shape (B, ...), the network's output.
+            noised: Same shape.
+            timestep: Shape (B,), int64.
+            mean: Same shape as `answer`.
+            spread: Shape (B,), above 0.
+        """
+        signal, sigma = self._roots(timestep, noised)
+        variance = spread.to(noised.dtype).reshape(signal.shape) ** 2
+        total = variance * signal**2 + sigma**2
+        guess = (sigma * signal * (1 - variance) * noised - sigma * mean) / total
+        return guess + (variance / total).sqrt() * answer
+
     def timesteps(self, steps: int) -> list[int]:
         """Steps of the sampler from noise to picture.
 

@@ -27,6 +27,8 @@ class TemporalAttentionLayer(nn.Module):
     Normalise, attend over time with a position encoding, feed forward, project by a layer that starts at zero, add.
     """
 
+    positions: Tensor
+
     def __init__(
         self, channels: int, num_head_channels: int, num_groups: int = 32, max_frames: int = MAX_FRAMES
     ) -> None:

@@ -17,6 +17,9 @@ _STD = (0.26862954, 0.26130258, 0.27577711)
 class Tower(nn.Module):
     """CLIP's vision tower with projection; state-dict names below `model.` are those of transformers."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: MimoConfig) -> None:
         """Build with random weights."""
         super().__init__()

@@ -36,6 +36,30 @@ def wave_and_squat(
     raised = curve(share, [(0.0, 0.0), (0.1, 1.0), (0.32, 1.0), (0.42, 0.0)])
     down = curve(share, [(0.38, 0.0), (0.55, 1.0), (0.6, 1.0), (0.76, 0.0)])
     twist = curve(share, [(0.72, 0.0), (0.85, 1.0), (0.93, -0.6), (1.0, -0.8)])
+    return gesture(skeleton, seconds, place, heading, raised, down, twist)
+
+
+def gesture(
+    skeleton: Skeleton,
+    seconds: np.ndarray,
+    place: tuple[float, float],
+    heading: float,
+    raised: np.ndarray,
+    down: np.ndarray,
+    twist: np.ndarray,
+) -> Motion:
+    """Wave, squat and turn the trunk, each as much as a curve says; the feet stay where they are.
+
+    Args:
+        skeleton: The body.
+        seconds: Shape (T,), time of every frame.
+        place: x and z, m, world.
+        heading: rad, 0 faces +z.
+        raised: Shape (T,), 0 to 1, how far the right arm is lifted to wave.
+        down: Shape (T,), 0 to 1, how deep the squat is.
+        twist: Shape (T,), -1 to 1, how far the trunk is turned.
+    """
+    num_frames = len(seconds)
     sway = np.sin(2 * np.pi * 0.45 * seconds)
 
     yaw = heading + 0.3 * twist

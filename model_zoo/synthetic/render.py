@@ -18,6 +18,7 @@ from model_zoo.synthetic.scenes import Light, Scene
 from model_zoo.synthetic.shadow import GroundShadow
 
 _SHADOW_REACH = 2.6  # m around the subject that is searched for shadowed ground
+OWN_FLESH = 0.16  # m, more than any joint lies below the skin that is over it
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Shot:
         props: Moving things; they count as occluders where they hide the subject.
         grain: Standard deviation of the picture noise is about half of this, in steps of 255.
         seed: Other seeds, other textures and grain.
+        exposure: Factor on all light: below 1 for a dim picture.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Shot:
     props: tuple[Prop, ...] = ()
     grain: float = 4.0
     seed: int = 0
+    exposure: float = 1.0
 
     def __len__(self) -> int:
         return len(self.subject.motion)
@@ -80,6 +83,9 @@ class FrameTruth:
         body_normal: Shape (H, W, 3), float32, camera frame, unit length where `amodal`, else 0.
         keypoints: Shape (23, 2), px, COCO's 17 points and the 6 of the feet.
         in_view: Shape (23,), bool, the point lies in front of the camera and inside the picture.
+        visible: Shape (23,), bool, the point is in view, no thing and nobody else stands before it, and of the
+            subject's own body no more than `OWN_FLESH` (COCO's visibility flag 2).
+        others: Shape (N, 23, 2), px, the same points of the other people.
     """
 
     depth: np.ndarray
@@ -91,6 +97,8 @@ class FrameTruth:
     body_normal: np.ndarray
     keypoints: np.ndarray
     in_view: np.ndarray
+    visible: np.ndarray
+    others: np.ndarray
 
 
 class _Solid:
@@ -131,17 +139,31 @@ class Renderer:
 
     def frame(self, t: int) -> np.ndarray:
         """Picture of frame t, (H, W, 3) uint8, RGB."""
+        return self._picture(t, 0, self.shot.grain)
+
+    def background(self, t: int) -> np.ndarray:
+        """Frame t as if the subject and their shadow were not there, without grain, (H, W, 3) uint8, RGB.
+
+        Other people and moving things stay.
+        """
+        return self._picture(t, 1, 0.0)
+
+    def _picture(self, t: int, first: int, grain: float) -> np.ndarray:
+        """Picture of frame t with the actors from number `first` on."""
         pose = self._fine.world_from_camera[t]
-        posed = [actor.body.vertices(moves[t]) for actor, moves in zip(self._actors, self._transforms)]
+        actors = list(enumerate(self._actors))[first:]
+        posed = [actor.body.vertices(self._transforms[number][t]) for number, actor in actors]
         self._backdrop(t)
-        self._cast_shadows(t, posed)
+        self._cast_shadows(t, posed, [actor.body.faces for _, actor in actors])
         for solid, prop in zip(self._props, self.shot.props):
             self._draw_solid(solid, solid.mesh.vertices + prop.places[t], pose)
-        for number, (actor, vertices) in enumerate(zip(self._actors, posed)):
+        for (number, actor), vertices in zip(actors, posed):
             self._draw_actor(number, actor.body, vertices, pose)
+        if self.shot.exposure != 1.0:
+            self._colour *= np.float32(self.shot.exposure)
         picture = np.empty((self.shot.camera.height, self.shot.camera.width, 3), np.uint8)
         seed = 1000 * self.shot.seed + 7 * t
-        shade.develop(self._colour, self.samples, self._table, self.shot.grain, seed, picture)
+        shade.develop(self._colour, self.samples, self._table, grain, seed, picture)
         return picture
 
     def truth(self, t: int) -> FrameTruth:
@@ -172,8 +194,13 @@ class Renderer:
             self._outfits[0], parsing,
         )  # fmt: skip
         points = to_camera(body.keypoints(self._transforms[0][t]), pose)
-        pixels = project(points * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.0] * np.maximum(points[:, 2:], 1e-3), k)
+        pixels = _pixels(points, k)
         inside = (pixels > -0.5).all(1) & (pixels < [camera.width - 0.5, camera.height - 0.5]).all(1)
+        in_view = inside & (points[:, 2] > 0)
+        others = [
+            _pixels(to_camera(actor.body.keypoints(moves[t]), pose), k)
+            for actor, moves in zip(self.shot.others, self._transforms[1:])
+        ]
         return FrameTruth(
             depth=np.where(human, raster.depth, before),
             human=human,
@@ -183,7 +210,9 @@ class Renderer:
             body_depth=raster.depth.copy(),
             body_normal=pixel_normals(raster, body.faces, vertex_normals(vertices, body.faces)),
             keypoints=pixels,
-            in_view=inside & (points[:, 2] > 0),
+            in_view=in_view,
+            visible=in_view & _unhidden(pixels, points[:, 2], in_view, before, raster.depth),
+            others=np.array(others).reshape(-1, len(points), 2),
         )
 
     def _backdrop(self, t: int) -> None:
@@ -200,9 +229,9 @@ class Renderer:
         if self._fine.is_still():
             self._still = self._colour.copy(), self._depth.copy()
 
-    def _cast_shadows(self, t: int, posed: list[np.ndarray]) -> None:
+    def _cast_shadows(self, t: int, posed: list[np.ndarray], faces_of_posed: list[np.ndarray]) -> None:
         middle = self._transforms[0][t, 0, [0, 2], 3]
-        vertices, faces = list(posed), [actor.body.faces for actor in self._actors]
+        vertices, faces = list(posed), list(faces_of_posed)
         for solid, prop in zip(self._props, self.shot.props):
             vertices.append(solid.mesh.vertices + prop.places[t])
             faces.append(solid.mesh.faces)
@@ -210,6 +239,8 @@ class Renderer:
         if mesh.occluder.any():
             vertices.append(mesh.vertices)
             faces.append(mesh.faces[mesh.occluder])
+        if not vertices:
+            return
         first = np.cumsum([0] + [len(part) for part in vertices])
         together = np.concatenate([part + start for part, start in zip(faces, first)])
         shadow, low_x, low_z = self._shadow(np.concatenate(vertices), together, middle)
@@ -251,6 +282,20 @@ class Renderer:
         columns = np.clip([low[0], high[0]], 0, width)
         rows = np.clip([low[1], high[1]], 0, height)
         return np.array([*rows, *columns], np.int64)
+
+
+def _pixels(points: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """Pixels (N, 2) of points (N, 3) in the camera frame; of those behind the camera, somewhere far outside."""
+    return project(points * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.0] * np.maximum(points[:, 2:], 1e-3), intrinsics)
+
+
+def _unhidden(
+    pixels: np.ndarray, distance: np.ndarray, in_view: np.ndarray, before: np.ndarray, own: np.ndarray
+) -> np.ndarray:
+    """Whether nothing stands before points (N,): neither what is in `before` nor much of the body itself."""
+    column, row = np.rint(np.where(in_view[:, None], pixels, 0.0)).astype(int).T
+    other, skin = before[row, column], own[row, column]
+    return ((other == 0) | (other > distance - OWN_FLESH)) & ((skin == 0) | (skin > distance - OWN_FLESH))
 
 
 def _light_row(light: Light) -> np.ndarray:

@@ -9,28 +9,30 @@ Shapes: T time, K the 25 joints of BODY25, J 24 joints, V vertices. Camera frame
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 
 from model_zoo.body.landmarks import keypoint_regressor
+from model_zoo.body.posed_points import pose_points
 from model_zoo.body.rotation import axis_angle_from_matrix, matrix_from_axis_angle
 from model_zoo.body.skeleton import NUM_BETAS, PARENTS
-from model_zoo.body.skinning import kinematics, posed_from_rest, skin
 from model_zoo.body.smpl import SmplModel
 from model_zoo.body.unpickle import load_pickle
+from tools.body.chain import Carried
 from tools.body.initialise import initial_state
 from tools.body.observations import MIN_CONFIDENCE, OBSERVED, observe
 from tools.body.smplify import carry
-from tools.body.chain import Carried
 from workflow import layout
 from workflow.conventions import BODY25_FROM_COCO, BODY25_FROM_FEET, BODY25_MEANS, FEET
 from workflow.errors import Rejected, ToolError
@@ -56,6 +58,7 @@ INITIAL, PRIOR = 1.0, 0.1
 REFINEMENTS = 2
 # Solver
 INNER_ITERATIONS, TOLERANCE = 20, 1e-7
+_PARENTS_J = torch.tensor(PARENTS)
 _NEAREST_m = 0.3  # of the first guess: a body behind the camera cannot be mended
 _MIN_JOINTS = 4  # seen joints of a frame that counts as fitted
 
@@ -113,15 +116,12 @@ class ReducedBody:
     def __call__(self, Rh_T3: Tensor, Th_T3: Tensor, poses_TP: Tensor) -> Tensor:
         """Keypoints, shape (T, K, 3), m."""
         frames = len(Rh_T3)
-        local = matrix_from_axis_angle(poses_TP.unflatten(1, (-1, 3)))
-        still = torch.eye(3, dtype=local.dtype).expand(frames, 1, 3, 3)
-        points = self.points_K3
+        rotations = matrix_from_axis_angle(torch.cat([Rh_T3, poses_TP], 1).unflatten(1, (-1, 3)))
+        points = self.points_K3.expand(frames, -1, -1)
         if self.posedirs_PK3 is not None:
-            feature = (local - still).flatten(1)
+            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype)).flatten(1)
             points = points + (feature @ self.posedirs_PK3).unflatten(-1, (-1, 3))
-        chain = kinematics(torch.cat([still, local], 1), self.joints_J3, PARENTS)
-        posed = skin(points, self.weights_KJ, posed_from_rest(chain, self.joints_J3))
-        return posed @ matrix_from_axis_angle(Rh_T3).mT + Th_T3[:, None]
+        return pose_points(rotations, points, self.weights_KJ, self.joints_J3, _PARENTS_J) + Th_T3[:, None]
 
 
 class PosePrior:
@@ -180,13 +180,36 @@ def smoothness(values: Tensor) -> Tensor:
 
     `vel_w = x[w:] - x[:-w]`, `acc_w = vel_w[1:] - vel_w[:-1]`. A lag that the clip is too short for adds nothing.
     """
-    total = values.new_zeros(())
+    return _Quadratic.apply(values, _smoothing(len(values)))
+
+
+class _Quadratic(torch.autograd.Function):
+    """Sum of x^T M x over all columns, over the axes between the first and the last averaged."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, matrix: scipy.sparse.csr_matrix) -> Tensor:
+        flat = values.detach().flatten(1).numpy()
+        product = matrix @ flat
+        ctx.scale = values.shape[-1] / flat.shape[1]
+        ctx.product = product.reshape(values.shape)
+        return torch.tensor(ctx.scale * np.vdot(flat, product), dtype=values.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return torch.from_numpy(ctx.product) * (2 * ctx.scale * gradient), None
+
+
+@functools.lru_cache(maxsize=8)
+def _smoothing(frames: int) -> scipy.sparse.csr_matrix:
+    """M with x^T M x = sum over lags of weight times the mean of the squared changes of velocity."""
+    total = scipy.sparse.csr_matrix((frames, frames))
     for lag, weight in enumerate(LAG_WEIGHTS, start=1):
-        if len(values) < lag + 2:
-            break
-        velocity = values[lag:] - values[:-lag]
-        total = total + weight * ((velocity[1:] - velocity[:-1]) ** 2).sum(-1).mean()
-    return total
+        count = frames - lag - 1
+        if count > 0:
+            rows = scipy.sparse.diags([1.0, -1.0, -1.0, 1.0] if lag > 1 else [1.0, -2.0, 1.0],
+                                      [0, 1, lag, lag + 1] if lag > 1 else [0, 1, 2], shape=(count, frames))  # fmt: skip
+            total = total + weight / count * (rows.T @ rows)
+    return total.tocsr()
 
 
 def smooth_trajectory(Th_T3: Tensor) -> Tensor:
@@ -267,7 +290,7 @@ def minimise(loss: Callable[[], Tensor], unknowns: Sequence[Tensor], max_steps: 
     previous, value, steps = None, math.nan, 0
     kept = [unknown.detach().clone() for unknown in unknowns]
     while steps < max_steps:
-        value = float(solver.step(closure))
+        value = float(solver.step(closure).detach())
         steps += 1
         if not math.isfinite(value) or not all(bool(torch.isfinite(unknown).all()) for unknown in unknowns):
             for unknown, before in zip(unknowns, kept):

@@ -11,7 +11,7 @@ echo "demo: 1/2  rendering videos of a moving body into demo/footage"
 "$python" -m tools demo render demo/footage
 
 echo "demo: 2/2  every stage on them, then a short training"
-snakemake --directory demo --cores "$cores" --configfile tools/demo/config.yaml --quiet rules
+snakemake --directory demo --cores "$cores" --configfile tools/demo/config.yaml --quiet rules host reason
 
 echo
 echo "The demo is done. Look at:"

@@ -18,7 +18,7 @@ _CRF = 16
 _LINES_TOLD = 20
 
 
-def write(frames: Iterable[np.ndarray], height: int, width: int, fps: float, path: Path) -> None:
+def write(frames: Iterable[np.ndarray], height: int, width: int, fps: float, path: Path, crf: int = _CRF) -> None:
     """Encode frames as they come; the file appears when it is whole.
 
     Args:
@@ -27,6 +27,7 @@ def write(frames: Iterable[np.ndarray], height: int, width: int, fps: float, pat
         width: W, even.
         fps: Frames per second.
         path: The mp4 to write.
+        crf: Constant rate factor of H.264: smaller is better.
 
     Raises:
         ToolError: ffmpeg failed.
@@ -36,7 +37,7 @@ def write(frames: Iterable[np.ndarray], height: int, width: int, fps: float, pat
             decoder.binary(), "-hide_banner", "-loglevel", "error", "-y",
             "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-",
             "-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact",
-            "-c:v", "libx264", "-preset", "veryfast", "-crf", str(_CRF), "-pix_fmt", "yuv420p", "-threads", "1",
+            "-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p", "-threads", "1",
             "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
             "-flags", "+bitexact", "-fflags", "+bitexact", "-map_metadata", "-1", "-movflags", "+faststart",
             "-f", "mp4", decoder.url(partial),

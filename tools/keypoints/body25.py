@@ -27,17 +27,17 @@ def coco_from_body25(joints: np.ndarray) -> np.ndarray:
 
 
 def wholebody(joints: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Spread COCO body joints, or body and feet, over the 133; the others are absent.
+    """Spread COCO body joints, or body and feet, over the 133, or take all 133; the others are absent.
 
     Args:
-        joints: Shape (17 or 23, 3), x, y px and confidence, which may exceed 1.
+        joints: Shape (17, 23 or 133, 3), x, y px and confidence, which may exceed 1.
         width: Of the picture, px.
         height: Of the picture, px.
 
     Returns:
         xy (133, 2), px, and confidence (133,) in [0, 1], float32; both 0 where absent or outside the picture.
     """
-    assert len(joints) in (BODY.stop, FEET.stop)
+    assert len(joints) in (BODY.stop, FEET.stop, NUM_KEYPOINTS)
     xy, confidence = np.zeros((NUM_KEYPOINTS, 2), np.float32), np.zeros(NUM_KEYPOINTS, np.float32)
     sure = np.where(inside(joints[:, :2], width, height), np.clip(joints[:, 2], 0, 1), 0)
     confidence[: len(joints)] = sure

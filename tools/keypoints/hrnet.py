@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from model_zoo.hrnet.crop import POSE_MARGIN, apply, crop_from_image, cut, invert
 from model_zoo.hrnet.decode import decode
@@ -18,9 +20,9 @@ from model_zoo.hrnet.network import HrnetConfig, PoseHrnet
 from model_zoo.yolov4.network import Yolov4, Yolov4Config, proposals
 from model_zoo.yolov4.people import letterbox, select, to_pixels
 from model_zoo.yolov4.weights import load_darknet
-from tools.batches import Batches, chunks, device_of
 from tools.keypoints.assemble import assemble
 from tools.keypoints.boxes import Person, persons
+from tools.networks import chunks, device_of, fill, runner
 from workflow.errors import Rejected, ToolError
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import HrnetParams, Keypoints
@@ -38,19 +40,27 @@ class Detector:
         """Prepare a network."""
         self._config, self._params = network.config, params
         device = device_of(params.device, _LABEL)
-        self._run = Batches(
-            network, device, params.batch, f"{_LABEL}, detector", lambda x: proposals(network(x), network.config)
-        )
+        self._run = runner(network, device, params.batch, _LABEL, lambda x: _joined(network, x))
 
     def __call__(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         """People in pictures (H, W, 3) uint8: per picture (K, 5), x0, y0, x1, y1 px and score, surest first."""
         size = self._config.size
         squares = np.stack([letterbox(rgb, size) for rgb in pictures]).transpose(0, 3, 1, 2).astype(np.float32) / 255
         found = []
-        for rgb, boxes, scores, labels in zip(pictures, *self._run(np.ascontiguousarray(squares))):
+        for rgb, (boxes, scores, labels) in zip(pictures, map(_parts, self._run(np.ascontiguousarray(squares)))):
             chosen = select(boxes, scores, labels, self._params.min_confidence, self._params.max_overlap)
             found.append(to_pixels(chosen, rgb.shape[1], rgb.shape[0], size))
         return found
+
+
+def _joined(network: Yolov4, x: Tensor) -> Tensor:
+    """Boxes, scores and classes side by side, (N, A, 6)."""
+    boxes, scores, labels = proposals(network(x), network.config)
+    return torch.cat([boxes, scores[..., None], labels[..., None].float()], -1)
+
+
+def _parts(row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return row[:, :4], row[:, 4], row[:, 5].astype(np.int64)
 
 
 class Poser:
@@ -59,14 +69,13 @@ class Poser:
     def __init__(self, network: PoseHrnet, params: HrnetParams) -> None:
         """Prepare a network."""
         self._size = network.config.input_size
-        self._run = Batches(network, device_of(params.device, _LABEL), params.batch, f"{_LABEL}, joints")
+        self._run = runner(network, device_of(params.device, _LABEL), params.batch, _LABEL)
 
     def __call__(self, pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> np.ndarray:
         """Joints (N, 17, 3), x, y px and confidence, of one person per picture (H, W, 3) uint8."""
         matrices = [crop_from_image(box, self._size, POSE_MARGIN) for box in boxes]
         crops = np.stack([cut(rgb, matrix, self._size) for rgb, matrix in zip(pictures, matrices)])
-        (heatmaps,) = self._run(crops)
-        positions, confidences = decode(heatmaps)
+        positions, confidences = decode(self._run(crops))
         xy = np.stack([apply(invert(matrix), points) for matrix, points in zip(matrices, positions)])
         return np.concatenate([xy, confidences[..., None]], -1)
 
@@ -76,14 +85,14 @@ def load(params: HrnetParams, files: Mapping[str, Path]) -> Callable[[Frames], K
 
     Args:
         params: Settings.
-        files: `yolov4`: Darknet's weights; `pose_hrnet_w48_384x288`: the published checkpoint.
+        files: `yolov4`: Darknet's weights; `hrnet-w48`: the published checkpoint.
     """
     detector, poser = Yolov4(DETECTOR), PoseHrnet(POSE)
     try:
         load_darknet(detector, files["yolov4"])
     except ValueError as error:
         raise ToolError(f"{_LABEL}: {error}") from None
-    load_checkpoint(poser, files["pose_hrnet_w48_384x288"])
+    fill(poser, files["hrnet-w48"], _LABEL)
     detect, pose = Detector(detector, params), Poser(poser, params)
     return lambda frames: find(detect, pose, frames, params)
 

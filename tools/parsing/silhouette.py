@@ -19,6 +19,7 @@ from tools.parsing.appearance import Appearance, Gatherer, lab, patches_of
 from tools.parsing.garments import dressed
 from tools.parsing.matting import paste, refine
 from tools.parsing.segment import Region, Segmenter, SIDE_px, region_of, sample
+from tools.parsing.standing import LONGEST_px, standing
 from tools.parsing.subject import fill_holes, foreign, keep_subject, steady, support
 from workflow.conventions import PARSING_LABELS
 from workflow.errors import Rejected
@@ -96,6 +97,7 @@ class _Clip:
         self._poser: Poser = wardrobe.model.poser(body.betas)
         self._rasterizer = Rasterizer(SIDE_px, SIDE_px)
         self._valid = keypoints.valid & body.valid
+        self._standing: np.ndarray | None = None
 
     def parse(self) -> Parsing:
         """Matte and labels of all frames.
@@ -132,17 +134,36 @@ class _Clip:
         return Parsing(matte=matte.finish(), labels=labels.finish(), valid=valid, quality=figures.summary(len(valid)))
 
     def _learn(self) -> Appearance:
-        """Learn the subject's colours from frames spread over the clip."""
+        """Learn from frames spread over the clip what the subject looks like and what stands in front of it."""
         wardrobe = self._wardrobe
         gatherer = Gatherer(wardrobe.patch_count)
         candidates = np.flatnonzero(self._valid)
-        if len(candidates):
-            chosen = candidates[np.unique(np.linspace(0, len(candidates) - 1, _SAMPLES).astype(int))]
-            for t in chosen:
-                view = self._view(int(t), self._frames.rgb[int(t)])
-                sure = cv2.erode((view.probability > 0.8).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-                gatherer.add(view.colours, np.where(view.vertex >= 0, wardrobe.patches[view.vertex], -1), sure)
+        if not len(candidates):
+            return gatherer.learn(wardrobe.skin_patches)
+        views, colours, person = [], [], []
+        for t in candidates[np.unique(np.linspace(0, len(candidates) - 1, _SAMPLES).astype(int))]:
+            view = self._view(int(t), self._frames.rgb[int(t)])
+            size, small_from_source = _thumbnail(view.rgb.shape)
+            colours.append(lab(cv2.resize(view.rgb, size, interpolation=cv2.INTER_AREA)))
+            small_from_input = (_square(small_from_source) @ np.linalg.inv(_square(view.region.input_from_source)))[:2]
+            person.append(cv2.warpAffine(view.probability, small_from_input, size, flags=cv2.INTER_LINEAR))
+            view.rgb = None  # type: ignore[assignment]  # the large picture is not needed again
+            views.append(view)
+        self._standing = standing(np.stack(colours), np.stack(person))
+        for view in views:
+            view.probability = view.probability * (1 - self._in_front(view))
+            sure = cv2.erode((view.probability > 0.8).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+            gatherer.add(view.colours, np.where(view.vertex >= 0, wardrobe.patches[view.vertex], -1), sure)
         return gatherer.learn(wardrobe.skin_patches)
+
+    def _in_front(self, view: _View) -> np.ndarray:
+        """What stands before the subject, in the network's picture: shape (256, 256), float32, 0 to 1."""
+        if self._standing is None or not self._standing.any():
+            return np.zeros_like(view.probability)
+        small_from_source = _thumbnail(self._frames.rgb.frame_shape)[1]
+        input_from_small = _square(view.region.input_from_source) @ np.linalg.inv(_square(small_from_source))
+        size = (SIDE_px, SIDE_px)
+        return cv2.warpAffine(self._standing.astype(np.float32), input_from_small[:2], size, flags=cv2.INTER_LINEAR)
 
     def _views(self) -> Iterator[_View]:
         for t, rgb in enumerate(self._frames.rgb):
@@ -187,9 +208,22 @@ class _Clip:
         )
         patches = np.where(body, self._wardrobe.patches[view.vertex], -1)
         distance = appearance.distance(view.colours, spread(patches, body), max(int(0.05 * height_px), 2))
+        probability = probability * (1.0 - self._in_front(view))
         probability = probability * (1.0 - foreign(probability, distance, view.colours, body, height_px))
         probability = fill_holes(probability, distance, body, height_px)
         return keep_subject(probability, near, body, self._params.reach * height_px, self._params.min_component_share)
+
+
+def _thumbnail(shape: tuple[int, ...]) -> tuple[tuple[int, int], np.ndarray]:
+    """Width and height of the small picture of a frame, and its `small_from_source`, shape (2, 3)."""
+    zoom = min(1.0, LONGEST_px / max(shape[:2]))
+    size = (max(int(round(shape[1] * zoom)), 1), max(int(round(shape[0] * zoom)), 1))
+    x, y = size[0] / shape[1], size[1] / shape[0]
+    return size, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])
+
+
+def _square(affine: np.ndarray) -> np.ndarray:
+    return np.vstack([affine, [0.0, 0.0, 1.0]])
 
 
 def spread(values: np.ndarray, known: np.ndarray) -> np.ndarray:

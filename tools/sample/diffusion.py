@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,14 +56,15 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
     )  # fmt: skip
     known = collate([clips.read(motion, identity, scene, params.frames, model.config)], where)
     model = model.to(where)
-    result = composed(model, poser, known, params)
+    guidance = float(record["config"]["guidance"]) if params.guidance is None else params.guidance
+    result = composed(model, poser, known, params, guidance)
     fps = motion.clip.fps
     with replacing(outputs["video"]) as path:
         video.write(enlarged(result, _VIDEO_PX), fps, path)
     trained_on = "" if motion.split in clips.HELD_OUT else "; NOT held out, the model was trained on this clip"
     note = (
         f"motion {motion.clip.id} ({motion.split}{trained_on}), {record['recipe']}, {record['steps']} steps, "
-        f"guidance {params.guidance:g}"
+        f"guidance {guidance:g}"
     )
     rows = {
         "reference": to_pictures(known.reference[0][:, None]),
@@ -78,7 +80,7 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
 
 
 @torch.no_grad()
-def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SampleParams) -> np.ndarray:
+def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SampleParams, guidance: float) -> np.ndarray:
     """Sampled frames with the occluders of the scene put back in front, (T, H, W, 3) uint8."""
     vertices = poser(known.betas, known.pose, known.transl)
     conditions = model.conditions(known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference)
@@ -90,7 +92,7 @@ def composed(model: MimoModel, poser: Poser, known: ClipBatch, params: SamplePar
         model,
         conditions,
         steps=params.steps,
-        guidance=params.guidance,
+        guidance=guidance,
         generator=torch.Generator().manual_seed(params.seed),
         progress=shown,
     )
@@ -111,7 +113,7 @@ def motion_map(model: MimoModel, poser: Poser, known: ClipBatch) -> np.ndarray:
     return to_pictures(drawn.transpose(0, 1) * 2 - 1)
 
 
-def _model(inputs: Mapping[str, Path | list[Path]]) -> tuple[MimoModel, dict[str, object]]:
+def _model(inputs: Mapping[str, Path | list[Path]]) -> tuple[MimoModel, dict[str, Any]]:
     try:
         return checkpoint.load(_paths(inputs["checkpoint"])[0], _paths(inputs["config"])[0])
     except ValueError as error:

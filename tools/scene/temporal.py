@@ -23,8 +23,8 @@ from workflow.stages.scene import Scene, TemporalParams
 _REFERENCE_px = 512  # picture size for which lengths are given
 _TRACE = 8  # matte from which on a pixel is not purely scene
 _LARGEST_DONOR_px = 1_200_000  # pixels of a sampled frame in memory; larger frames are reduced
-_CONTEXT_px = 56  # of known scene round a hole, that a plate holds for matching and inpainting
-_REACH_px = 48.0  # beside the subject, up to which what moves with it is removed
+_CONTEXT_px = 72  # of known scene round a hole, that a plate holds for matching and inpainting
+_REACH_px = 64.0  # beside the subject, up to which what moves with it is removed
 _BORDER_px = 12.0  # beyond it, for matching colours
 _DIFFERENT = 26  # 8-bit colours
 _MOSTLY = 0.5

@@ -95,7 +95,7 @@ def train(
     optimizer = _optimizer(config, model, phase)
     if state is not None and done != config.autoencoder_steps:
         _restore(optimizer, model, phase, state.optimizer)
-    schedule = NoiseSchedule(model.config)
+    schedule = model.schedule
     rows = list(curve)
     started = time.monotonic()
     model.train()
@@ -182,9 +182,7 @@ def _restore(optimizer: torch.optim.AdamW, model: MimoModel, phase: int, moments
             optimizer.state[parameter] = held
 
 
-def _pictures(
-    model: MimoModel, windows: Windows, seed: int, step: int, batch: int, device: torch.device
-) -> Tensor:
+def _pictures(model: MimoModel, windows: Windows, seed: int, step: int, batch: int, device: torch.device) -> Tensor:
     """Frames and scenes of windows of their own, shape (N, 3, H, W)."""
     picks = [windows.draw(seed, step, batch + index) for index in range(_MEASURED_WINDOWS)]
     known = collate([windows.load(pick, model.config) for pick in picks], device)

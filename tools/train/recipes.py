@@ -21,6 +21,7 @@ class TrainConfig:
         weight_decay: Of AdamW.
         clip_norm: Largest norm of the gradient.
         ema: Decay of the averaged weights that are saved; smaller while there are few steps.
+        guidance: Strength of the conditions when a video is sampled; above 1 it needs a well-trained model.
         drop: Share of windows whose conditions are all dropped, for classifier-free guidance.
         autoencoder_steps: Steps that train the autoencoder before the denoiser; 0 where it is pretrained.
         autoencoder_rate: Learning rate of those steps.
@@ -44,6 +45,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema: float = 0.999
+    guidance: float = 1.0
     drop: float = 0.1
     autoencoder_steps: int = 100
     autoencoder_rate: float = 2e-3
@@ -60,7 +62,7 @@ class TrainConfig:
 
 def tiny() -> TrainConfig:
     """Frames of 64 px, 8 at a time, 3.5 million parameters, autoencoder and all from scratch: a CPU and a minute."""
-    return TrainConfig()
+    return TrainConfig(model=MimoConfig(scene_prior=0.3))
 
 
 def _stable_diffusion(side: int, frames: int) -> MimoConfig:
@@ -104,6 +106,7 @@ def small() -> TrainConfig:
         learning_rate=1e-5,
         warmup=500,
         ema=0.9999,
+        guidance=3.5,
         autoencoder_steps=0,
         workers=4,
         precision="bfloat16",
@@ -121,6 +124,7 @@ def paper() -> TrainConfig:
         learning_rate=1e-5,
         warmup=500,
         ema=0.9999,
+        guidance=3.5,
         autoencoder_steps=0,
         workers=8,
         precision="bfloat16",

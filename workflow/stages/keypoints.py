@@ -42,6 +42,46 @@ class MediapipeParams(Params):
         ]
 
 
+@dataclass(frozen=True)
+class HrnetParams(Params):
+    """YOLOv4 and HRNet-W48 as in EasyMocap's `yolo-hrnet`; body joints only."""
+
+    min_confidence: float = 0.3  # of a detected person, 0 to 1
+    max_overlap: float = 0.5  # intersection over union up to which two boxes are two people, 0 to 1
+    min_valid_share: float = 0.2  # clips in which the subject is seen less often are rejected
+    batch: int = 16  # pictures at a time; halved where memory does not suffice
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        shares = ("min_confidence", "max_overlap", "min_valid_share")
+        return [*_share_faults(self, *shares), *_network_faults(self.batch, self.device)]
+
+
+@dataclass(frozen=True)
+class EasymocapParams(Params):
+    """EasyMocap's own `extract_keypoints --mode yolo-hrnet`, run in a checkout of it."""
+
+    checkout: str = "EasyMocap"  # folder of a clone of zju3dv/EasyMocap at commit d2a0a2d, with its data/models
+    python: str = "python3"  # the Python that has EasyMocap's packages
+    any_commit: bool = False  # run another commit of it, too
+    min_valid_share: float = 0.2  # clips in which the subject is seen less often are rejected
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return _share_faults(self, "min_valid_share")
+
+
+def _network_faults(batch: int, device: str) -> list[str]:
+    faults = [] if batch >= 1 else [f"batch: is {batch}, expected 1 or more"]
+    return faults if device in ("auto", "cuda", "cpu") else [*faults, f"device: is {device!r}, expected auto, cuda or cpu"]
+
+
+def _share_faults(params: Params, *keys: str) -> list[str]:
+    values = ((key, getattr(params, key)) for key in keys)
+    return [f"{key}: is {value}, expected 0 to 1" for key, value in values if not 0 <= value <= 1]
+
+
 STAGE = Stage(
     "keypoints",
     "find the subject and the 133 whole-body joints in every frame",
@@ -50,6 +90,19 @@ STAGE = Stage(
     backends={
         "mediapipe": Backend(
             "keypoints-mediapipe", MediapipeParams, Resources(threads=2, mem_mb=2_500), summary="MediaPipe 0.10"
+        ),
+        "hrnet": Backend(
+            "networks",
+            HrnetParams,
+            Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
+            weights=("yolov4", "hrnet-w48"),
+            summary="YOLOv4 and HRNet-W48 in our own modules",
+        ),
+        "easymocap": Backend(
+            "core",
+            EasymocapParams,
+            Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
+            summary="EasyMocap's yolo-hrnet, in a checkout of it",
         ),
     },
     default="mediapipe",

@@ -35,6 +35,36 @@ class SilhouetteParams(Params):
     reach: float = 0.12  # how far from the body's silhouette the subject may extend, share of the box height
 
 
+@dataclass(frozen=True)
+class SchpParams(Params):
+    """SCHP's global and local networks for CIHP, fused and cut to the subject."""
+
+    instances: str = "keypoints"  # who is in the picture: keypoints (the subject's box) or detectron2 (everybody)
+    detectron2_python: str = ""  # the Python that has detectron2
+    detectron2_weights: str = ""  # its file in the weights folder: schp/detectron2_maskrcnn_cihp_finetune.pth
+    margin: float = 0.0  # by which the subject's box grows before the parsing is cut to it, share of its longer side
+    batch: int = 4  # pictures at a time; halved where memory does not suffice
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = []
+        if self.instances not in ("keypoints", "detectron2"):
+            faults.append(f"instances: is {self.instances!r}, expected keypoints or detectron2")
+        for key in ("detectron2_python", "detectron2_weights"):
+            if self.instances == "detectron2" and not getattr(self, key):
+                faults.append(f"{key}: is empty, and instances is detectron2")
+            if self.instances == "keypoints" and getattr(self, key):
+                faults.append(f"{key}: has no effect while instances is keypoints")
+        if not 0 <= self.margin <= 1:
+            faults.append(f"margin: is {self.margin}, expected 0 to 1")
+        if self.batch < 1:
+            faults.append(f"batch: is {self.batch}, expected 1 or more")
+        if self.device not in ("auto", "cuda", "cpu"):
+            faults.append(f"device: is {self.device!r}, expected auto, cuda or cpu")
+        return faults
+
+
 STAGE = Stage(
     "parsing",
     "cut out the subject and label its parts with the 20 classes of SCHP",
@@ -43,6 +73,13 @@ STAGE = Stage(
     backends={
         "silhouette": Backend(
             "keypoints-mediapipe", SilhouetteParams, Resources(threads=2, mem_mb=2_500), summary="MediaPipe and body"
+        ),
+        "schp": Backend(
+            "networks",
+            SchpParams,
+            Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
+            weights=("schp-cihp-global", "schp-cihp-local", "file:{detectron2_weights}"),
+            summary="SCHP in our own modules; instances by detectron2 where it is at hand",
         ),
     },
     default="silhouette",

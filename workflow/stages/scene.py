@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, device_faults
 from workflow.stages.crop import Crop
 from workflow.stages.frames import Frames
 from workflow.stages.layers import Layers
@@ -37,6 +37,19 @@ class TemporalParams(Params):
     inpaint_radius_px: int = 5
 
 
+@dataclass(frozen=True)
+class LamaParams(Params):
+    """As temporal, with LaMa painting what no frame shows; a place is painted once and shown again."""
+
+    dilate_px: int = 8  # by which the human grows before it is removed, px at 512 (hair, soft shadow edge)
+    samples: int = 24  # frames of the clip that are searched for the background
+    device: str = "auto"  # auto, cpu or cuda
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return device_faults(self.device)
+
+
 STAGE = Stage(
     "scene",
     "remove the human: pixels of other frames first, then inpainting",
@@ -44,6 +57,13 @@ STAGE = Stage(
     outputs=(Scene,),
     backends={
         "temporal": Backend("core", TemporalParams, Resources(threads=2, mem_mb=2_500), summary="temporal fill"),
+        "lama": Backend(
+            "networks",
+            LamaParams,
+            Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
+            weights=("big-lama",),
+            summary="temporal fill, then LaMa",
+        ),
     },
     default="temporal",
 )

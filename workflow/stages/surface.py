@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, device_faults
 from workflow.stages.body import Body
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.crop import Crop
@@ -36,11 +36,62 @@ class MeshParams(Params):
     """Rasterise the posed body."""
 
 
+@dataclass(frozen=True)
+class SapiensParams(Params):
+    """Sapiens depth and normals; depth is relative. Licence of the weights: CC-BY-NC-4.0."""
+
+    size: str = "1b"  # of the networks: 0.3b, 0.6b, 1b or 2b
+    batch: int = 4  # pictures at a time; halved where the GPU's memory does not suffice
+    half: bool = True  # 16-bit floats on a GPU
+    device: str = "auto"  # auto, cpu or cuda
+    normal_axes: str = "opengl"  # of the network: opengl (y up, z to the camera) or opencv (y down, z away from it)
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = device_faults(self.device)
+        if self.size not in ("0.3b", "0.6b", "1b", "2b"):
+            faults.append(f"size: is {self.size!r}, expected 0.3b, 0.6b, 1b or 2b")
+        if self.batch < 1:
+            faults.append(f"batch: is {self.batch}, expected 1 or more")
+        if self.normal_axes not in ("opengl", "opencv"):
+            faults.append(f"normal_axes: is {self.normal_axes!r}, expected opengl or opencv")
+        return faults
+
+
+@dataclass(frozen=True)
+class MidasParams(Params):
+    """MiDaS 2.1 small; relative depth, no normals (they are 0)."""
+
+    batch: int = 8  # pictures at a time; halved where the GPU's memory does not suffice
+    device: str = "auto"  # auto, cpu or cuda
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = device_faults(self.device)
+        return faults if self.batch >= 1 else [*faults, f"batch: is {self.batch}, expected 1 or more"]
+
+
 STAGE = Stage(
     "surface",
     "depth in metres and normals of the body",
     inputs=(Body, Crop, BODY_MODEL),
     outputs=(Surface,),
-    backends={"mesh": Backend("body", MeshParams, Resources(threads=2, mem_mb=1_500), summary="posed body")},
+    backends={
+        "mesh": Backend("body", MeshParams, Resources(threads=2, mem_mb=1_500), summary="posed body"),
+        "sapiens": Backend(
+            "networks",
+            SapiensParams,
+            Resources(threads=2, mem_mb=16_000, gpu_class="gpu-medium"),
+            weights=("sapiens-depth-{size}", "sapiens-normal-{size}"),
+            summary="Sapiens",
+        ),
+        "midas": Backend(
+            "networks",
+            MidasParams,
+            Resources(threads=2, mem_mb=4_000, gpu_class="gpu-small"),
+            weights=("midas-small",),
+            summary="MiDaS 2.1 small",
+        ),
+    },
     default="mesh",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from workflow.stage import Backend, File, Params, Resources, Stage
 from workflow.stages.body_model import BODY_MODEL
@@ -44,7 +45,7 @@ class SampleParams(Params):
     scene: str = ""  # clip id that gives scene and occluders; empty takes `clip`
     frames: int = 24  # of the video, at most the clip's; longer than the model's window by overlapping windows
     steps: int = 20  # denoising steps
-    guidance: float = 2.0  # 1 is the conditional model as it is
+    guidance: Optional[float] = None  # 1 is the conditional model as it is; null takes the recipe's
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
 

@@ -214,3 +214,14 @@ def test_stable_diffusion_shapes():
     names = dict(unet.named_parameters())
     assert names["down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight"].shape == (320, 768)
     assert names["mid_block.resnets.0.conv1.weight"].shape == (1280, 1280, 3, 3)
+
+
+def test_scene_prior_holds_for_kept_clips_only(small_config, scene_inputs):
+    torch.manual_seed(0)
+    plain = MimoModel(small_config)
+    primed = MimoModel(dataclasses.replace(small_config, scene_prior=0.3))
+    primed.load_state_dict(plain.state_dict())
+    keep = torch.tensor([False, True])
+    one, other = _answer(plain, scene_inputs, keep), _answer(primed, scene_inputs, keep)
+    assert torch.allclose(one[0], other[0], atol=1e-5)
+    assert not torch.allclose(one[1], other[1], atol=1e-2)

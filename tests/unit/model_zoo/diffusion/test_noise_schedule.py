@@ -93,3 +93,27 @@ def test_trailing_starts_at_pure_noise():
     assert len(set(schedule.timesteps(1000))) == 1000
     with pytest.raises(ValueError, match="1001"):
         schedule.timesteps(1001)
+
+
+def test_around_a_prior_is_the_best_guess_of_v():
+    schedule = NoiseSchedule(MimoConfig())
+    generator = torch.Generator().manual_seed(0)
+    mean, spread = torch.full((1, 200_000), 0.7, dtype=torch.float64), torch.tensor([0.3])
+    clean = mean + 0.3 * torch.randn(mean.shape, generator=generator, dtype=torch.float64)
+    noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64)
+    for step in (5, 400, 999):
+        timestep = torch.tensor([step])
+        noised = schedule.add_noise(clean, noise, timestep)
+        guess = schedule.around(torch.zeros_like(mean), noised, timestep, mean, spread)
+        left = schedule.target(clean, noise, timestep) - guess
+        unit = schedule.around(torch.ones_like(mean), noised, timestep, mean, spread) - guess
+        assert abs(float(left.mean())) < 0.01
+        assert float(left.std()) == pytest.approx(float(unit[0, 0]), rel=0.02)
+        assert abs(float((left * noised).mean() - left.mean() * noised.mean())) < 0.01, "nothing more is to be had"
+
+
+def test_a_prior_that_expects_nothing_changes_nothing():
+    schedule = NoiseSchedule(MimoConfig())
+    answer, noised = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    kept = schedule.around(answer, noised, torch.tensor([3, 700]), torch.zeros(2, 3, 4), torch.ones(2))
+    assert torch.allclose(kept, answer, atol=1e-6)

@@ -1,0 +1,188 @@
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not in this environment", exc_type=ImportError)
+
+from model_zoo.sapiens import dense
+from model_zoo.sapiens.network import HEIGHT, MEAN, STD, WIDTH, prepare
+from tests import examples
+from tools.surface import midas, sapiens
+from workflow.errors import ToolError
+from workflow.stages.crop import Crop
+from workflow.stages.surface import MidasParams, SapiensParams
+
+torch.set_num_threads(1)
+FRAMES, SIDE = 5, (64, 48)
+
+
+class MeanOfChannels(torch.nn.Module):
+    """Relative depth: the mean over the channels, at a quarter of the size."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(x, 4).mean(dim=1, keepdim=True)
+
+
+class Facing(torch.nn.Module):
+    """Normals, not of unit length: up and to the camera, in the network's axes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n = torch.tensor([0.0, 3.0, 4.0]).to(x)
+        return n.reshape(1, 3, 1, 1).expand(x.shape[0], 3, 64, 48)
+
+
+class Red(torch.nn.Module):
+    """MiDaS: the red channel as inverse depth."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 0]
+
+
+def script(module, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(module).save(str(path))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    np.savez(tmp_path / "body.npz", **examples.body_model())
+    return {
+        "body_model": tmp_path / "body.npz",
+        "sapiens-depth-0.3b": script(MeanOfChannels(), tmp_path / "d.pt2"),
+        "sapiens-normal-0.3b": script(Facing(), tmp_path / "n.pt2"),
+        "midas-small": script(Red(), tmp_path / "m.pt"),
+    }
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """A clip whose pictures get brighter to the right and with time; frame 1 has no subject, frame 3 is not valid."""
+    artifacts = examples.clip(FRAMES, *SIDE, seed=2)
+    crop = artifacts["crop"]
+    rgb, matte = Crop.spool("rgb"), Crop.spool("matte")
+    for t in range(FRAMES):
+        ramp = np.linspace(20, 180, SIDE[1]) + 10 * t
+        rgb.append(np.repeat(np.broadcast_to(ramp, SIDE)[..., None], 3, 2).round().astype(np.uint8))
+        cover = np.zeros(SIDE, np.uint8)
+        if t != 1:
+            cover[10:50, 8:40] = 255
+        matte.append(cover)
+    valid = np.array([True, True, True, False, True])
+    crop = dataclasses.replace(crop, rgb=rgb.finish(), matte=matte.finish(), valid=valid)
+    return artifacts["body"], crop
+
+
+@pytest.fixture
+def surface(files, clip):
+    return sapiens.load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(*clip)
+
+
+def test_the_input_is_what_the_original_feeds():
+    x = prepare(np.full((50, 61, 3), (200, 100, 50), np.uint8))
+    assert x.shape == (3, HEIGHT, WIDTH)
+    expected = (np.array([200, 100, 50]) - MEAN) / STD
+    np.testing.assert_allclose(x[:, 500, 300].numpy(), expected, rtol=1e-5)
+
+
+def test_depth_is_ordered_and_scaled_over_the_clip(surface, clip):
+    _, crop = clip
+    assert not surface.metric
+    seen = (crop.matte[0] >= 128) & crop.inside[0]
+    first, last = surface.depth[0].astype(float), surface.depth[4].astype(float)
+    assert (np.diff(first[20, 8:40]) >= 0).all()  # brighter to the right, and bright is far
+    assert (last[seen] > first[seen]).all()
+    assert min(first[seen].min(), last[seen].min()) == pytest.approx(2**-10)
+    assert max(first[seen].max(), last[seen].max()) == 1.0
+    # Between the clip's least and most bright seen pixel the scale is linear.
+    grey = [crop.rgb[t][..., 0].astype(float) for t in range(FRAMES)]
+    low, high = grey[0][20, 8], grey[4][20, 39]
+    expected = (grey[2][20, 9:39] - low) / (high - low)
+    assert np.abs(surface.depth[2][20, 9:39] - expected).max() < 0.02
+
+
+def test_normals_are_turned_into_our_axes(surface, clip):
+    seen = (clip[1].matte[0] >= 128) & clip[1].inside[0]
+    normal = surface.normal[0][seen].astype(float) / 127
+    assert np.abs(normal - [0.0, -0.6, -0.8]).max() < 0.01
+    assert surface.quality["facing_share"] == 1.0
+
+
+def test_the_other_axes_can_be_chosen(files, clip):
+    surface = sapiens.load(SapiensParams(size="0.3b", device="cpu", normal_axes="opencv"), files)(*clip)
+    normal = surface.normal[0][20, 20].astype(float) / 127
+    assert np.abs(normal - [0.0, 0.6, 0.8]).max() < 0.01
+    assert surface.quality["facing_share"] == 0.0
+
+
+def test_what_is_not_the_subject_has_no_estimate(surface, clip):
+    body, crop = clip
+    assert surface.valid.tolist() == [True, False, True, False, True]
+    for t in range(FRAMES):
+        depth, normal = surface.depth[t], surface.normal[t]
+        assert np.array_equal(depth > 0, normal.any(-1))
+        if surface.valid[t]:
+            seen = (crop.matte[t] >= 128) & crop.inside[t]
+            assert (depth[seen] > 0).all()
+            assert (depth > 0).sum() < depth.size
+        else:
+            assert not depth.any()
+
+
+def test_a_covered_body_keeps_its_place(files, clip):
+    """Where the body is and the matte is not, something stands before it: the layers need depth there."""
+    body, crop = clip
+    matte = Crop.spool("matte")
+    for _ in range(FRAMES):
+        part = np.zeros(SIDE, np.uint8)
+        part[:4, :4] = 255
+        matte.append(part)
+    surface = sapiens.load(SapiensParams(size="0.3b", device="cpu"), files)(
+        body, dataclasses.replace(crop, matte=matte.finish())
+    )
+    assert (surface.depth[0] > 0).sum() > 20
+
+
+def test_batches_do_not_matter(files, clip):
+    one = sapiens.load(SapiensParams(size="0.3b", batch=1, device="cpu"), files)(*clip)
+    all_ = sapiens.load(SapiensParams(size="0.3b", batch=8, device="cpu"), files)(*clip)
+    for t in range(FRAMES):
+        np.testing.assert_array_equal(one.depth[t], all_.depth[t])
+
+
+def test_another_network_is_refused(files, clip):
+    files["sapiens-depth-0.3b"] = files["sapiens-normal-0.3b"]
+    with pytest.raises(ToolError, match=r"gives \(2, 3, 64, 48\), expected \(2, 1, h, w\); another network"):
+        sapiens.load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(*clip)
+    files["sapiens-depth-0.3b"] = files["midas-small"]
+    with pytest.raises(ToolError, match="another network"):
+        sapiens.load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(*clip)
+    files["sapiens-depth-0.3b"].write_bytes(b"cut")
+    with pytest.raises(ToolError, match="surface/sapiens: .*not a TorchScript archive"):
+        sapiens.load(SapiensParams(size="0.3b", device="cpu"), files)
+
+
+def test_settings_that_cannot_work_are_said():
+    assert len(SapiensParams(size="3b", batch=0, device="tpu", normal_axes="x").faults()) == 4
+
+
+def test_midas_is_turned_round(files, clip):
+    surface = midas.load(MidasParams(device="cpu", batch=2), files)(*clip)
+    first = surface.depth[0].astype(float)
+    assert (np.diff(first[20, 10:38]) <= 0).all()  # bright is near
+    assert surface.depth[4][20, 20] < surface.depth[0][20, 20]
+    assert surface.valid.tolist() == [True, False, True, False, True]
+    assert not surface.normal[0].any() and not surface.metric
+    with pytest.raises(ToolError, match="surface/midas: .*another network"):
+        files["midas-small"] = files["sapiens-normal-0.3b"]
+        midas.load(MidasParams(device="cpu"), files)(*clip)
+
+
+def test_constant_depth_divides_by_nothing():
+    mask = np.ones((3, 4), bool)
+    assert not dense.normalised(np.full((3, 4), 7.0), mask).any()
+    assert not dense.normalised(np.full((3, 4), 7.0), ~mask).any()
+    assert dense.depth_picture(np.full((3, 4), 7.0), ~mask, 100).tolist() == np.full((3, 4, 3), 100).tolist()
