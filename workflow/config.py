@@ -144,6 +144,19 @@ def _choice(stage: Stage, section: Any, settings: Settings, given: Mapping[str, 
     return Choice(stage, name, backend, validated)
 
 
+def _judging(choices: Mapping[str, Choice]) -> Choice:
+    """The accuracy stage, told which backends and settings of the other stages it is to judge."""
+    choice = choices["accuracy"]
+    if getattr(choice.params, "chain", ""):
+        return choice
+    chain = {
+        name: {"backend": c.name, "version": c.backend.version, "params": dataclasses.asdict(c.params)}
+        for name, c in choices.items()
+        if c.stage.per_clip
+    }
+    return dataclasses.replace(choice, params=dataclasses.replace(choice.params, chain=json.dumps(chain, sort_keys=True)))
+
+
 def parse(raw: Mapping[str, Any]) -> Config:
     """Check a configuration.
 
@@ -167,6 +180,8 @@ def parse(raw: Mapping[str, Any]) -> Config:
             choice = _choice(stage, settings.stages.get(name) or {}, settings, raw, faults)
             if choice is not None:
                 choices[name] = choice
+    if not faults and "accuracy" in choices:
+        choices["accuracy"] = _judging(choices)
     if faults:
         raise ConfigError("config.yaml:\n" + "\n".join(f"  {fault}" for fault in faults))
     assert settings is not None

@@ -43,6 +43,12 @@ ENVIRONMENTS: dict[str, Environment] = {
     ),
     "onnx": Environment((*_VIDEO, "onnxruntime", "numba", "scipy"), "published networks as ONNX"),
     "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "numcodecs", "google-crc32c", "jinja2", "pillow", "numba"), "shards and report"),
+    "accuracy": Environment(
+        (*_VIDEO, "scenedetect", "mediapipe", "matplotlib", "torch", "smplx", "anny", "numba", "libigl", "scipy",
+         "safetensors", "onnxruntime", "jinja2", "pillow", "pyyaml"),
+        "all stages in one process, to judge them",
+        (*_UNUSED_BY_MEDIAPIPE[:4], "opencv-python"),
+    ),
     "train": Environment(
         (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "numcodecs", "google-crc32c",
          "matplotlib", "tensorboard", "numba", "scipy"),

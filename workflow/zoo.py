@@ -170,13 +170,19 @@ def hub_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
+def lite_places(entry: Weight, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where a file lies in the layout of Sapiens' lite host, below `$SAPIENS_ROOT` or with that as the host itself."""
+    if not entry.lite or not environ.get("SAPIENS_ROOT"):
+        return []
+    root = Path(environ["SAPIENS_ROOT"]).expanduser()
+    return [root / entry.lite, root / Path(*Path(entry.lite).parts[1:])]
+
+
 def places(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optional[Path] = None) -> list[Path]:
     """Where a weight may lie, in the order in which it is looked for; a variable that is set is the only place."""
     if entry.variable and environ.get(entry.variable):
         return [Path(environ[entry.variable]).expanduser()]
-    found = []
-    if entry.lite and environ.get("SAPIENS_ROOT"):
-        found.append(Path(environ["SAPIENS_ROOT"]).expanduser() / entry.lite)
+    found = lite_places(entry, environ)
     return [*found, (folder or layout.WEIGHTS) / entry.file, hub_folder(environ) / Path(entry.file).name]
 
 

@@ -1,9 +1,9 @@
-"""Autoencoder for runs without pretrained weights: principal components of patches, and a small decoder that refines.
+"""Autoencoder for runs without pretrained weights: a linear code of patches, and a small decoder that refines.
 
-From scratch, a small AutoencoderKL takes hundreds of steps to reach what the principal components of 4 x 4 patches
-give at once (21 against 23 dB after 100 steps on a real clip), and fails on pictures unlike those it has seen (12
-against 21 dB on other clips). So the encoder is linear and has a closed form, and only a correction of the linear
-decoder is learned (28 dB after 100 steps).
+A patch of 4 x 4 px becomes its mean colour, on the colours' principal axes, and the strongest principal component of what
+the mean leaves. So every colour can be said, also one that the training clips do not have, and the encoder needs no
+training: on a real clip it gives 22 dB at once, where a small AutoencoderKL takes 100 steps to reach 21 dB and gives 12 dB
+on other clips (this code: 21). Only a correction of the linear decoder is learned: 27 dB after 100 steps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ from model_zoo.diffusion.config import LATENT_CHANNELS, MimoConfig
 from model_zoo.diffusion.latents import Latents
 
 _NOISE = 0.1  # standard deviations of the latents
+
+
+def _axes(points: Tensor, count: int) -> Tensor:
+    """Principal axes of points (N, D) about the origin, strongest first, shape (count, D).
+
+    The sign of an eigenvector is arbitrary: the largest entry is made positive, so that machines agree.
+    """
+    vectors = torch.linalg.eigh(points.T @ points).eigenvectors[:, -count:].flip(1)
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return (vectors * largest.sign()).T
 
 
 class Autoencoder(Latents):
@@ -45,14 +55,15 @@ class Autoencoder(Latents):
 
     @torch.no_grad()
     def prepare(self, pictures: Tensor) -> None:
-        """Find the components, and the shift and scale of their coefficients."""
+        """Find the code, and the shift and scale of its numbers."""
         self.mean.copy_(pictures.mean((0, 2, 3)))
         centred = pictures - self.mean[:, None, None]
         patches = functional.unfold(centred, self.side, stride=self.side).transpose(1, 2).flatten(0, 1).double()
-        vectors = torch.linalg.eigh(patches.T @ patches).eigenvectors[:, -LATENT_CHANNELS:].flip(1)
-        # The sign of an eigenvector is arbitrary: the largest entry is made positive, so that machines agree.
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        self.components.copy_((vectors * largest.sign()).T.reshape(self.components.shape))
+        area = self.side**2
+        flat = torch.eye(3, dtype=patches.dtype, device=patches.device).repeat_interleave(area, 1) / area**0.5
+        colours = _axes(patches @ flat.T, 3) @ flat
+        rest = patches - patches @ colours.T @ colours
+        self.components.copy_(torch.cat([colours, _axes(rest, 1)]).reshape(self.components.shape))
         self.measure(pictures)
 
     def raw_latents(self, pictures: Tensor) -> Tensor:

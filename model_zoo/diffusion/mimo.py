@@ -83,10 +83,11 @@ class MimoModel(nn.Module):
 
     def forward(self, noised: Tensor, timestep: Tensor, conditions: Conditions, keep: Tensor | None = None) -> Tensor:
         """Prediction of epsilon or v, (B, 4, T, h, w); where `keep` (B,) is false, all conditions are dropped."""
-        answer = self.denoiser(noised, timestep, *conditions, keep=keep)
         if not self.config.scene_prior:
-            return answer
+            return self.denoiser(noised, timestep, *conditions, keep=keep)
         known = torch.ones(len(noised), dtype=torch.bool, device=noised.device) if keep is None else keep
         scene = conditions.spatial[:, : noised.shape[1]] * known.to(noised.dtype)[:, None, None, None, None]
         spread = torch.where(known, self.config.scene_prior, 1.0)
+        seen = self.schedule.relative(noised, timestep, scene, spread)
+        answer = self.denoiser(seen, timestep, *conditions, keep=keep)
         return self.schedule.around(answer, noised, timestep, scene, spread)

@@ -87,6 +87,19 @@ class NoiseSchedule:
             return (noised - sigma * answer) / signal, answer
         return signal * noised - sigma * answer, signal * answer + sigma * noised
 
+    def relative(self, noised: Tensor, timestep: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+        """What a noised sample says beyond a prior, at unit variance: the network's input that goes with `around`.
+
+        Args:
+            noised: Shape (B, ...).
+            timestep: Shape (B,), int64.
+            mean: Same shape as `noised`, the prior's mean of the clean sample.
+            spread: Shape (B,), its standard deviation.
+        """
+        signal, sigma = self._roots(timestep, noised)
+        variance = spread.to(noised.dtype).reshape(signal.shape) ** 2
+        return (noised - signal * mean) / (variance * signal**2 + sigma**2).sqrt()
+
     def around(self, answer: Tensor, noised: Tensor, timestep: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """The v that an answer relative to a prior stands for.
 

@@ -46,12 +46,9 @@ def decode(simcc_x: np.ndarray, simcc_y: np.ndarray, region: Region) -> np.ndarr
 class Poser:
     """The network, loaded once."""
 
-    def __init__(self, path: Path, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(self, path: Path, device: str = "cpu", threads: int = 1, batch: int = 1) -> None:
         """Open an ONNX file. See `model_zoo.loading.onnx.load` for `device`."""
-        self._session = onnx.load(path, device, threads)
-        first = self._session.get_inputs()[0]
-        self._input = first.name
-        self._many = not isinstance(first.shape[0], int) or first.shape[0] > 1
+        self._run = onnx.Batches(onnx.load(path, device, threads), path, batch)
         self._path = path
 
     def __call__(self, pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> np.ndarray:
@@ -62,21 +59,15 @@ class Poser:
         """
         regions = [region_of(box) for box in boxes]
         inputs = np.stack([prepare(rgb, region) for rgb, region in zip(pictures, regions)])
-        parts = [inputs] if self._many else list(inputs[:, None])
-        outputs = [self._run(part) for part in parts]
-        xs, ys = (np.concatenate([output[axis] for output in outputs]) for axis in (0, 1))
-        return np.stack([decode(x, y, region) for x, y, region in zip(xs, ys, regions)])
+        found = self._run(inputs)
+        wanted = [(len(inputs), JOINTS, int(WIDTH * SPLIT)), (len(inputs), JOINTS, int(HEIGHT * SPLIT))]
+        if [output.shape for output in found] != wanted:
+            shapes = ", ".join(str(output.shape) for output in found)
+            raise ValueError(f"{self._path}: gives {shapes}, expected {wanted[0]}, {wanted[1]}; it is not DWPose")
+        return np.stack([decode(x, y, region) for x, y, region in zip(*found, regions)])
 
     def people(self, rgb: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """Joints (K, 133, 3) of everybody in one picture; without a box, of the whole picture, as the original does."""
         if len(boxes) == 0:
             boxes = np.array([[0, 0, rgb.shape[1], rgb.shape[0]]], np.float64)
         return self([rgb] * len(boxes), list(boxes))
-
-    def _run(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = onnx.run(self._session, self._path, {self._input: inputs})
-        wanted = [(len(inputs), JOINTS, int(WIDTH * SPLIT)), (len(inputs), JOINTS, int(HEIGHT * SPLIT))]
-        if [output.shape for output in found] != wanted:
-            shapes = ", ".join(str(output.shape) for output in found)
-            raise ValueError(f"{self._path}: gives {shapes}, expected {wanted[0]}, {wanted[1]}; it is not DWPose")
-        return found[0], found[1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+
+logger = logging.getLogger(__name__)
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -75,3 +78,39 @@ def run(session: onnxruntime.InferenceSession, path: Path, inputs: Mapping[str, 
         if "allocate memory" in reason or "out of memory" in reason.lower():
             raise MemoryError(f"{path}: out of GPU memory: {reason}") from None
         raise ValueError(f"{path}: does not run on {[x.shape for x in inputs.values()]}: {reason}") from None
+
+
+class Batches:
+    """Runs a network with one input on at most `size` items at a time; out of memory, on half as many from then on.
+
+    Attributes:
+        size: Items at a time, now.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, path: Path, size: int) -> None:
+        """Wrap a network; one whose file fixes the number of items gets one at a time."""
+        first = session.get_inputs()[0]
+        self.size = 1 if isinstance(first.shape[0], int) else max(size, 1)
+        self._session, self._path, self._input = session, path, first.name
+
+    def __call__(self, items: np.ndarray) -> list[np.ndarray]:
+        """All outputs of all items (N, ...), each (N, ...).
+
+        Raises:
+            ValueError: It is another network.
+            MemoryError: Not even a single item fits.
+        """
+        done: list[list[np.ndarray]] = []
+        start = 0
+        while start < len(items):
+            part = items[start : start + self.size]
+            try:
+                done.append(run(self._session, self._path, {self._input: part}))
+            except MemoryError:
+                if self.size == 1:
+                    raise
+                self.size //= 2
+                logger.warning("out of GPU memory: going on with %d at a time; set batch to that to begin with", self.size)
+                continue
+            start += len(part)
+        return [np.concatenate(output) for output in zip(*done)]

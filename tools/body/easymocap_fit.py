@@ -263,6 +263,10 @@ def smoothed_poses(poses_TP: Tensor) -> Tensor:
     return padded.unfold(0, 2 * POSE_WINDOW + 1, 1).mean(-1)
 
 
+class _NotFinite(ArithmeticError):
+    """The loss is infinite or not a number; the solver's line search cannot say so itself."""
+
+
 def minimise(loss: Callable[[], Tensor], unknowns: Sequence[Tensor], max_steps: int) -> tuple[float, int]:
     """L-BFGS with strong Wolfe conditions, started again and again until the loss hardly falls.
 
@@ -272,7 +276,7 @@ def minimise(loss: Callable[[], Tensor], unknowns: Sequence[Tensor], max_steps: 
         max_steps: Outer steps at most, of 20 iterations each.
 
     Returns:
-        Last loss and number of steps.
+        Last loss and number of steps. Where the loss stops being finite, the values before that step are kept.
     """
     for unknown in unknowns:
         unknown.requires_grad_(True)
@@ -284,14 +288,19 @@ def minimise(loss: Callable[[], Tensor], unknowns: Sequence[Tensor], max_steps: 
     def closure() -> Tensor:
         solver.zero_grad()
         value = loss()
+        if not math.isfinite(value.item()):
+            raise _NotFinite
         value.backward()
         return value
 
-    previous, value, steps = None, math.nan, 0
+    previous, value, steps = None, math.inf, 0
     kept = [unknown.detach().clone() for unknown in unknowns]
     while steps < max_steps:
-        value = float(solver.step(closure).detach())
         steps += 1
+        try:
+            value = solver.step(closure).item()
+        except _NotFinite:
+            value = math.inf
         if not math.isfinite(value) or not all(bool(torch.isfinite(unknown).all()) for unknown in unknowns):
             for unknown, before in zip(unknowns, kept):
                 unknown.data.copy_(before)
@@ -543,7 +552,7 @@ def _body(
         quality={
             "valid_share": float(valid.mean()),
             "reprojection_px": float(error[valid].mean()),
-            "loss": fitted.loss,
+            "loss": min(fitted.loss, 1e9),
             "steps": float(fitted.steps),
             "pose_prior": float(prior is not None),
         },

@@ -94,11 +94,13 @@ def register(recordings: Sequence[Recording], base: Path, body_model: Path, spli
             if row.id in known.rows:
                 logger.info("import: %s is in the catalog already, in %s", recording.name, known.rows[row.id].shard)
                 continue
-            fresh.append((row, recording))
+            params = bodies.convert(recording, model)
+            bodies.check_model(recording, params, model, digest)
+            fresh.append((row, recording, params))
             events += _events(recording, row, identity, base, split)
         if fresh:
             after = catalog.fold(events, known)
-            masks = {recording.has_masks for _, recording in fresh}
+            masks = {recording.has_masks for _, recording, _ in fresh}
             if len(masks) > 1:
                 raise ToolError("some recordings have masks and some have not; import them one at a time")
             # Artifacts in the order in which stages read each other's, so that none looks out of date.
@@ -109,10 +111,15 @@ def register(recordings: Sequence[Recording], base: Path, body_model: Path, spli
 
 
 def _write(
-    fresh: list[tuple[catalog.Row, Recording]], folder: Path, model: SmplModel, digest: str, masks: bool, fps: float | None
+    fresh: list[tuple[catalog.Row, Recording, bodies.Params]],
+    folder: Path,
+    model: SmplModel,
+    digest: str,
+    masks: bool,
+    fps: float | None,
 ) -> None:
     Spool.directory = folder
-    rows = sorted(fresh, key=lambda pair: pair[0].id)  # as the manifest
+    rows = sorted(fresh, key=lambda entry: entry[0].id)  # as the manifest
     kinds = (Frames, Keypoints, Body, Parsing) if masks else (Frames, Keypoints, Body)
     with contextlib.ExitStack() as stack:
         writers: dict[str, Any] = {}
@@ -122,9 +129,7 @@ def _write(
             opened.append((kind, writing(folder / f"{kind.name}.zip", kind, made)))
         for kind, context in reversed(opened):  # closed in the order of the stages
             writers[kind.name] = stack.enter_context(context)
-        for row, recording in rows:
-            params = bodies.convert(recording, model)
-            bodies.check_model(recording, params, model, digest)
+        for row, recording, params in rows:
             frames = pictures.frames(recording, fps)
             found = joints.artifact(recording, params, model)
             exact = np.concatenate([found.xy, found.confidence[..., None]], axis=2)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from model_zoo.dwpose.pose import Poser
 from model_zoo.dwpose.yolox import Detector
+from tools.faults import of_networks
 from tools.keypoints.topdown import find
-from workflow.errors import ToolError
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import DwposeParams, Keypoints
 
+_LABEL = "keypoints/dwpose"
 _THREADS = 2
 
 
@@ -21,14 +22,12 @@ def load(params: DwposeParams, files: Mapping[str, Path]) -> Callable[[Frames], 
     Raises:
         ToolError: A file is another network, or the device is not there.
     """
-    try:
+    with of_networks(_LABEL):
         detect = Detector(files["yolox-l"], params.device, _THREADS, params.min_detection)
-        pose = Poser(files["dwpose-l-384"], params.device, _THREADS)
-    except ValueError as error:
-        raise ToolError(f"keypoints/dwpose: {error}") from None
+        pose = Poser(files["dwpose-l-384"], params.device, _THREADS, params.batch)
 
     def work(frames: Frames) -> Keypoints:
-        try:
+        with of_networks(_LABEL):
             return find(
                 detect,
                 pose,
@@ -37,7 +36,5 @@ def load(params: DwposeParams, files: Mapping[str, Path]) -> Callable[[Frames], 
                 min_valid_share=params.min_valid_share,
                 batch=params.batch,
             )
-        except (ValueError, MemoryError) as error:
-            raise ToolError(f"keypoints/dwpose: {error}") from None
 
     return work

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 NETWORK = SchpConfig()  # the published one
 _LABEL = "parsing/schp"
+_CERTAIN = 6.24  # logits from which on the matte is 0 or 255
 _SEEN = 0.3  # confidence from which a joint shows where the subject is
 
 
@@ -104,7 +105,9 @@ def parse(
                 persons = [(crop, window) for (owner, _, window), crop in zip(windows, crops) if owner == t]
                 region = subject_region(found[t].boxes[found[t].subject], width, height, params.margin)
                 if region is not None:
-                    results[t] = _cut(fuse(picture, persons, width, height, region), found[t], keypoints, t)
+                    results[t] = _cut(
+                        fuse(picture, persons, width, height, region), found[t], keypoints, t, region
+                    )
                 detected += found[t].detected
                 people += len(persons)
         for t, _ in chunk:
@@ -150,28 +153,34 @@ def subject_region(box: np.ndarray, width: int, height: int, margin: float = 0.0
 
 
 def _cut(
-    fused: tuple[np.ndarray, np.ndarray], people: Instances, keypoints: Keypoints, t: int
+    fused: tuple[np.ndarray, np.ndarray], people: Instances, keypoints: Keypoints, t: int, region: Window
 ) -> tuple[np.ndarray, np.ndarray]:
     """Matte and labels of the subject: without other people and without islands that hold none of his joints."""
-    labels, margins = fused
+    whole = fused[0]
+    at = np.s_[region.y0 : region.y1 + 1, region.x0 : region.x1 + 1]
+    labels, margins = whole[at], fused[1][at]
     if people.others is not None:
-        labels[people.others] = 0
+        labels[people.others[at]] = 0
     sure = keypoints.confidence[t, BODY] >= _SEEN
-    keep = subject_islands(labels > 0, keypoints.xy[t, BODY][sure])
-    labels[~keep] = 0
+    keep = subject_islands(labels > 0, keypoints.xy[t, BODY][sure] - (region.x0, region.y0))
+    labels *= keep
     # The matte is what a softmax over background and the best other class gives; 128 and more where there is a label.
-    alpha = np.rint(255 / (1 + np.exp(-np.clip(margins, -30, 30)))).astype(np.uint8)
-    alpha[~cv2.dilate(keep.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)] = 0
+    alpha = np.where(keep, np.uint8(255), np.uint8(0))
+    edge = (np.abs(margins) < _CERTAIN) & cv2.dilate(keep.view(np.uint8), np.ones((5, 5), np.uint8)).view(bool)
     if people.others is not None:
-        alpha[people.others] = 0
-    return np.where(labels > 0, np.maximum(alpha, 128), np.minimum(alpha, 127)), labels
+        edge &= ~people.others[at]
+    soft = np.rint(255 / (1 + np.exp(-margins[edge]))).astype(np.uint8)
+    alpha[edge] = np.where(keep[edge], np.maximum(soft, 128), np.minimum(soft, 127))
+    matte = np.zeros_like(whole)
+    matte[at] = alpha
+    return matte, whole
 
 
 def subject_islands(mask: np.ndarray, joints: np.ndarray) -> np.ndarray:
     """Connected parts of a mask (H, W) that hold a joint (N, 2) px; the largest where none does."""
     count, islands, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
-        return mask
+        return mask.copy()
     at = np.rint(joints).astype(int)
     at = at[(at >= 0).all(1) & (at[:, 0] < mask.shape[1]) & (at[:, 1] < mask.shape[0])]
     held = np.unique(islands[at[:, 1], at[:, 0]])

@@ -10,6 +10,7 @@ _SPREAD_px = 24.0  # how far an adjustment at the border reaches into the hole, 
 _OUTLIER = 40.0  # difference of 8-bit colours that is another object, not exposure
 _LARGEST = 30.0  # adjustment
 _MOVED = 18.0  # 8-bit difference from the plate that is another thing, after a small blur
+_GAP_px = 8.0  # between the hole and a piece that belongs to it
 _LARGEST_PIECE = 0.35  # share of the subject's area
 _COARSE = 4  # the adjustment is smooth: worked out at a quarter of the size
 
@@ -116,7 +117,9 @@ def attached(
     np.minimum.at(closest, labels[other], away[other])
     np.maximum.at(farthest, labels[other], away[other])
     area = stats[:, cv2.CC_STAT_AREA]
-    take = (closest <= 3) & (farthest < reach_px - 2) & (area < _LARGEST_PIECE * max(subject.sum(), 1)) & (area >= 8)
+    take = (
+        (closest <= _GAP_px) & (farthest < reach_px - 2) & (area < _LARGEST_PIECE * max(subject.sum(), 1)) & (area >= 8)
+    )
     take[0] = False
     if take.any():
         pieces = cv2.dilate(take[labels].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)

@@ -13,10 +13,10 @@ import numpy as np
 
 from model_zoo.lama.network import Lama
 from model_zoo.loading.device import choose
+from tools.faults import of_networks
 from tools.scene import temporal
 from tools.scene.motion import Motion, estimate
 from workflow.conventions import SCENE_INPAINTED
-from workflow.errors import ToolError
 from workflow.stages.crop import Crop
 from workflow.stages.frames import Frames
 from workflow.stages.layers import Layers
@@ -24,6 +24,7 @@ from workflow.stages.parsing import Parsing
 from workflow.stages.scene import LamaParams, Scene, TemporalParams
 
 WEIGHT = "big-lama"
+_LABEL = "scene/lama"
 _PAINTINGS = 6  # kept; what was invented once is shown again in the frames that follow
 _WORTH_KEEPING = 0.05  # share of a hole that was painted anew
 _SEEN = 250  # of 255, in a warped mask
@@ -47,10 +48,8 @@ def load(params: LamaParams, files: Mapping[str, Path]) -> Filler:
     Raises:
         ToolError: The file is not LaMa, or the device is not there.
     """
-    try:
+    with of_networks(_LABEL):
         network = Lama(files[WEIGHT], choose(params.device))
-    except ValueError as error:
-        raise ToolError(f"scene/lama: {error}") from None
     fill = temporal.load(TemporalParams(dilate_px=params.dilate_px, samples=params.samples), {})
 
     def remove(frames: Frames, parsing: Parsing, crop: Crop, layers: Layers) -> Scene:
@@ -58,10 +57,8 @@ def load(params: LamaParams, files: Mapping[str, Path]) -> Filler:
         if not filled.quality.get("inpainted_share"):
             return filled
         motion = estimate(frames.rgb, parsing.matte)
-        try:
+        with of_networks(_LABEL):
             return paint(network, filled, crop, motion)
-        except (ValueError, MemoryError) as error:
-            raise ToolError(f"scene/lama: {error}") from None
 
     return remove
 

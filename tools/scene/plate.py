@@ -13,6 +13,7 @@ _CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied o
 _OTHER = 26.0  # 8-bit difference from the plate that is another thing
 _NONE = 1000  # sorted behind all colours
 _TEXTURE_px = 24  # of known picture round a hole from which texture is taken
+_TINT_px, _TINT = 10.0, 0.75  # scale from which on colours come from the diffusion, and to which share
 _LARGE_HOLE = 400  # px from which on texture is copied
 _LARGEST_HOLE = 60_000  # px, with the picture round it, up to which texture is copied at full size
 _MIN_COMMON = 400  # px two frames must share for their exposures to be compared
@@ -222,8 +223,11 @@ def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: in
         textured = np.zeros_like(lab)
         cv2.setRNGSeed(0)
         cv2.xphoto.inpaint(lab, seen.astype(np.uint8) * 255, textured, cv2.xphoto.INPAINT_SHIFTMAP)
-        filled = cv2.resize(
+        copied = cv2.resize(
             cv2.cvtColor(textured, cv2.COLOR_Lab2RGB), unknown.shape[::-1], interpolation=cv2.INTER_CUBIC
         )
+        # Texture from the copy, colours of larger areas from the diffusion: no patch must stand out.
+        tint = cv2.GaussianBlur(smooth.astype(np.float32) - copied.astype(np.float32), (0, 0), _TINT_px)
+        filled = np.clip(copied + _TINT * tint, 0, 255).round().astype(np.uint8)
     out[part][unknown] = filled[unknown]
     return out

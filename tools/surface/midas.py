@@ -9,11 +9,12 @@ from typing import Callable
 import numpy as np
 
 from model_zoo.body.smpl import SmplModel
+from model_zoo.loading.device import choose
 from model_zoo.midas.network import Midas
-from tools.networks import chunks, device_of
+from tools.faults import of_networks
+from tools.networks import chunks
 from tools.surface.relative import RelativeDepth
 from tools.surface.silhouette import silhouettes
-from workflow.errors import ToolError
 from workflow.stages.body import Body
 from workflow.stages.crop import Crop
 from workflow.stages.surface import MidasParams, Surface
@@ -28,17 +29,13 @@ def load(params: MidasParams, files: Mapping[str, Path]) -> Callable[[Body, Crop
     Raises:
         ToolError: The file is another network, or the device is not there.
     """
-    try:
-        network = Midas(files["midas-small"], device_of(params.device, _LABEL), params.batch)
-    except ValueError as error:
-        raise ToolError(f"{_LABEL}: {error}") from None
+    with of_networks(_LABEL):
+        network = Midas(files["midas-small"], choose(params.device), params.batch)
     model = SmplModel.load(files["body_model"])
 
     def work(body: Body, crop: Crop) -> Surface:
-        try:
+        with of_networks(_LABEL):
             return estimate(network, model, body, crop, params.batch)
-        except (ValueError, MemoryError) as error:
-            raise ToolError(f"{_LABEL}: {error}") from None
 
     return work
 

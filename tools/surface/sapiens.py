@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from model_zoo.body.smpl import SmplModel
+from model_zoo.loading.device import choose
 from model_zoo.sapiens.dense import AXES, unit_normals
 from model_zoo.sapiens.network import Network, prepare, resized
-from tools.networks import chunks, device_of
+from tools.faults import of_networks
+from tools.networks import chunks
 from tools.surface.relative import RelativeDepth
 from tools.surface.silhouette import silhouettes
-from workflow.errors import ToolError
 from workflow.stages.body import Body
 from workflow.stages.crop import Crop
 from workflow.stages.surface import SapiensParams, Surface
@@ -31,19 +32,15 @@ def load(params: SapiensParams, files: Mapping[str, Path]) -> Callable[[Body, Cr
     Raises:
         ToolError: A file is another network, or the device is not there.
     """
-    device = device_of(params.device, _LABEL)
-    try:
+    with of_networks(_LABEL):
+        device = choose(params.device)
         depth = Network(files[f"sapiens-depth-{params.size}"], device, (1,), params.batch, params.half)
         normal = Network(files[f"sapiens-normal-{params.size}"], device, (3,), params.batch, params.half)
-    except ValueError as error:
-        raise ToolError(f"{_LABEL}: {error}") from None
     model = SmplModel.load(files["body_model"])
 
     def work(body: Body, crop: Crop) -> Surface:
-        try:
+        with of_networks(_LABEL):
             return estimate(depth, normal, model, body, crop, params)
-        except (ValueError, MemoryError) as error:
-            raise ToolError(f"{_LABEL}: {error}") from None
 
     return work
 

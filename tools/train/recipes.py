@@ -47,7 +47,7 @@ class TrainConfig:
     ema: float = 0.999
     guidance: float = 1.0
     drop: float = 0.1
-    autoencoder_steps: int = 100
+    autoencoder_steps: int = 150
     autoencoder_rate: float = 2e-3
     autoencoder_pictures: int = 8
     min_valid: float = 0.75

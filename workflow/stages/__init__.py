@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workflow.stage import Stage
 from workflow.stages import (
+    accuracy,
     body,
     body_model,
     canonical,
@@ -36,5 +37,6 @@ PIPELINE: tuple[Stage, ...] = (
     report.OVERVIEW_STAGE,
     train.STAGE,
     train.SAMPLE_STAGE,
+    accuracy.STAGE,
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in PIPELINE}

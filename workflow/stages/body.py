@@ -58,6 +58,42 @@ class EasymocapFitParams(Params):
     pare: str = ""  # folder of PARE's results, <frame:06d>.pkl, to begin from; empty: our own first guess
 
 
+@dataclass(frozen=True)
+class EasymocapParams(Params):
+    """EasyMocap's own `emc`, run in a checkout of it; needs SMPL as the body model."""
+
+    checkout: str = "EasyMocap"  # folder of a clone of zju3dv/EasyMocap at commit d2a0a2d, with its models
+    python: str = "python3"  # the Python that has EasyMocap's packages
+    any_commit: bool = False  # run another commit of it, too
+    max_dropped: int = 10  # frames in which its detector may see nobody; it is run again for each of them
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = [] if self.max_dropped >= 0 else [f"max_dropped: is {self.max_dropped}, expected 0 or more"]
+        return [*faults, *_device_faults(self.device)]
+
+
+def _device_faults(device: str) -> list[str]:
+    return [] if device in ("auto", "cuda", "cpu") else [f"device: is {device!r}, expected auto, cuda or cpu"]
+
+
+@dataclass(frozen=True)
+class PareParams(Params):
+    """PARE on every frame, then our fit with its joints as landmarks."""
+
+    refine: bool = True  # fit the body to keypoints and PARE's joints; otherwise PARE's own pose, which needs SMPL
+    focal_px: Optional[float] = None  # focal length at source size; null means 1.2 * min(height, width)
+    smooth: float = 1.0  # weight of the fit's temporal terms
+    batch: int = 32  # pictures at a time; halved where memory does not suffice
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = [] if self.batch >= 1 else [f"batch: is {self.batch}, expected 1 or more"]
+        return [*faults, *_device_faults(self.device)]
+
+
 STAGE = Stage(
     "body",
     "fit the body model to the keypoints, all frames at once",
@@ -67,6 +103,19 @@ STAGE = Stage(
         "smplify": Backend("body", SmplifyParams, Resources(threads=1, mem_mb=2_000), summary="reprojection fit"),
         "easymocap_fit": Backend(
             "body", EasymocapFitParams, Resources(threads=1, mem_mb=2_500), summary="EasyMocap's objective and solver"
+        ),
+        "easymocap": Backend(
+            "body",
+            EasymocapParams,
+            Resources(threads=2, mem_mb=8_000, gpu_class="gpu-small"),
+            summary="EasyMocap's emc, in a checkout of it",
+        ),
+        "pare": Backend(
+            "body",
+            PareParams,
+            Resources(threads=2, mem_mb=5_000, gpu_class="gpu-small"),
+            weights=("pare-checkpoint",),
+            summary="PARE in our own module, refined by our fit",
         ),
     },
     default="smplify",

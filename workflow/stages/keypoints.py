@@ -66,10 +66,48 @@ class EasymocapParams(Params):
     python: str = "python3"  # the Python that has EasyMocap's packages
     any_commit: bool = False  # run another commit of it, too
     min_valid_share: float = 0.2  # clips in which the subject is seen less often are rejected
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
-        return _share_faults(self, "min_valid_share")
+        return [*_share_faults(self, "min_valid_share"), *_network_faults(1, self.device)]
+
+
+@dataclass(frozen=True)
+class DwposeParams(Params):
+    """YOLOX-L and DWPose's distilled whole-body network, as ONNX files."""
+
+    min_detection: float = 0.3  # score of a detected person, 0 to 1
+    min_confidence: float = 0.3  # mean of the body joints, below which a frame is not valid
+    min_valid_share: float = 0.2  # clips in which the subject is seen less often are rejected
+    batch: int = 8  # pictures at a time; halved where the GPU's memory does not suffice
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where onnxruntime was built for it
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        shares = ("min_detection", "min_confidence", "min_valid_share")
+        return [*_share_faults(self, *shares), *_network_faults(self.batch, self.device)]
+
+
+@dataclass(frozen=True)
+class SapiensParams(Params):
+    """Sapiens' 133 joints in boxes by YOLOX-L. Licence of the weights: CC-BY-NC-4.0."""
+
+    size: str = "1b"  # of the network: 0.3b, 0.6b, 1b or 2b
+    min_detection: float = 0.3  # score of a detected person, 0 to 1
+    min_confidence: float = 0.3  # mean of the body joints, below which a frame is not valid
+    min_valid_share: float = 0.2  # clips in which the subject is seen less often are rejected
+    batch: int = 4  # pictures at a time; halved where the GPU's memory does not suffice
+    half: bool = True  # 16-bit floats on a GPU
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        shares = ("min_detection", "min_confidence", "min_valid_share")
+        faults = [*_share_faults(self, *shares), *_network_faults(self.batch, self.device)]
+        if self.size not in ("0.3b", "0.6b", "1b", "2b"):
+            faults.append(f"size: is {self.size!r}, expected 0.3b, 0.6b, 1b or 2b")
+        return faults
 
 
 def _network_faults(batch: int, device: str) -> list[str]:
@@ -103,6 +141,20 @@ STAGE = Stage(
             EasymocapParams,
             Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
             summary="EasyMocap's yolo-hrnet, in a checkout of it",
+        ),
+        "dwpose": Backend(
+            "onnx",
+            DwposeParams,
+            Resources(threads=2, mem_mb=4_000, gpu_class="gpu-small"),
+            weights=("yolox-l", "dwpose-l-384"),
+            summary="DWPose",
+        ),
+        "sapiens": Backend(
+            "networks-onnx",
+            SapiensParams,
+            Resources(threads=2, mem_mb=12_000, gpu_class="gpu-medium"),
+            weights=("sapiens-pose-133-{size}", "yolox-l"),
+            summary="Sapiens and YOLOX",
         ),
     },
     default="mediapipe",

@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, device_faults
 from workflow.stages.body import Body
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.frames import Frames
@@ -65,6 +65,28 @@ class SchpParams(Params):
         return faults
 
 
+@dataclass(frozen=True)
+class SapiensParams(Params):
+    """Sapiens' 28 parts, brought to SCHP's 20. Licence of the weights: CC-BY-NC-4.0."""
+
+    size: str = "1b"  # of the network: 0.3b, 0.6b or 1b
+    min_component_share: float = 0.02  # of the mask's area; smaller islands are dropped
+    batch: int = 4  # pictures at a time; halved where the GPU's memory does not suffice
+    half: bool = True  # 16-bit floats on a GPU
+    device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        faults = device_faults(self.device)
+        if self.size not in ("0.3b", "0.6b", "1b"):
+            faults.append(f"size: is {self.size!r}, expected 0.3b, 0.6b or 1b")
+        if not 0 <= self.min_component_share <= 1:
+            faults.append(f"min_component_share: is {self.min_component_share}, expected 0 to 1")
+        if self.batch < 1:
+            faults.append(f"batch: is {self.batch}, expected 1 or more")
+        return faults
+
+
 STAGE = Stage(
     "parsing",
     "cut out the subject and label its parts with the 20 classes of SCHP",
@@ -80,6 +102,13 @@ STAGE = Stage(
             Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
             weights=("schp-cihp-global", "schp-cihp-local", "file:{detectron2_weights}"),
             summary="SCHP in our own modules; instances by detectron2 where it is at hand",
+        ),
+        "sapiens": Backend(
+            "networks",
+            SapiensParams,
+            Resources(threads=2, mem_mb=12_000, gpu_class="gpu-medium"),
+            weights=("sapiens-seg-{size}",),
+            summary="Sapiens",
         ),
     },
     default="silhouette",

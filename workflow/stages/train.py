@@ -22,7 +22,7 @@ class TrainParams(Params):
     """Conditional latent video diffusion on windows of the shards."""
 
     recipe: str = "tiny"  # tools/train/recipes.py
-    steps: int = 60  # of the denoiser; `tiny` trains its autoencoder for 100 more before. Raising it goes on training
+    steps: int = 60  # of the denoiser; `tiny` trains its decoder for 150 more before. Raising it goes on training
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
     save_every: int = 20  # steps between resumable states, kept in train/state

@@ -60,17 +60,23 @@ def test_objective_teaches_the_autoencoder(small_config, kind):
     assert losses[-1] < 0.9 * losses[0] or losses[0] < 0.01
 
 
-def test_patch_components_are_the_best_linear_code(small_config):
+def test_patch_code_holds_every_colour_and_the_strongest_detail(small_config):
     latents = build(small_config)
-    basis = torch.linalg.qr(torch.randn(12, 12))[0]
-    # Patches of 2 x 2 px that need four numbers each: a linear code of four loses nothing.
-    patches = torch.randn(2, 16 * 24, 4) @ basis[:4] * 0.2
+    detail = torch.zeros(12)
+    detail[[0, 1, 2, 3]] = torch.tensor([1.0, -1.0, 1.0, -1.0]) / 2  # red, left against right
+    patches = torch.randn(2, 16 * 24, 1) * detail * 0.2
+    patches = patches + 0.2 * torch.randn(2, 16 * 24, 3).repeat_interleave(4, 2) * torch.tensor(
+        [1, 0.1, 0.5]
+    ).repeat_interleave(4)
     pictures = torch.nn.functional.fold(patches.transpose(1, 2), (32, 48), 2, stride=2)
     latents.prepare(pictures)
     components = latents.components.flatten(1)
     assert torch.allclose(components @ components.T, torch.eye(4), atol=1e-4)
+    assert float(components[3] @ detail) == pytest.approx(1, abs=1e-3)
+    other = torch.tensor([0.3, -0.6, 0.1])[:, None, None].expand(1, 3, 32, 48)  # a colour that was not seen
     with torch.no_grad():
-        assert torch.allclose(latents.raw_pictures(latents.raw_latents(pictures)), pictures, atol=2e-2)
+        for kept in (pictures, other):
+            assert torch.allclose(latents.raw_pictures(latents.raw_latents(kept)), kept, atol=1e-4)
 
 
 def test_scene_and_occluder_have_channels_of_their_own(small_config):

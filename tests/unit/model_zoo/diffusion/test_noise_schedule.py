@@ -104,6 +104,8 @@ def test_around_a_prior_is_the_best_guess_of_v():
     for step in (5, 400, 999):
         timestep = torch.tensor([step])
         noised = schedule.add_noise(clean, noise, timestep)
+        seen = schedule.relative(noised, timestep, mean, spread)
+        assert abs(float(seen.mean())) < 0.01 and float(seen.std()) == pytest.approx(1, rel=0.02)
         guess = schedule.around(torch.zeros_like(mean), noised, timestep, mean, spread)
         left = schedule.target(clean, noise, timestep) - guess
         unit = schedule.around(torch.ones_like(mean), noised, timestep, mean, spread) - guess
@@ -117,3 +119,5 @@ def test_a_prior_that_expects_nothing_changes_nothing():
     answer, noised = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     kept = schedule.around(answer, noised, torch.tensor([3, 700]), torch.zeros(2, 3, 4), torch.ones(2))
     assert torch.allclose(kept, answer, atol=1e-6)
+    seen = schedule.relative(noised, torch.tensor([3, 700]), torch.zeros(2, 3, 4), torch.ones(2))
+    assert torch.allclose(seen, noised, atol=1e-6)

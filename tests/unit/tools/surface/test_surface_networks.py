@@ -155,7 +155,7 @@ def test_batches_do_not_matter(files, clip):
 
 def test_another_network_is_refused(files, clip):
     files["sapiens-depth-0.3b"] = files["sapiens-normal-0.3b"]
-    with pytest.raises(ToolError, match=r"gives \(2, 3, 64, 48\), expected \(2, 1, h, w\); another network"):
+    with pytest.raises(ToolError, match=r"gives \(1, 3, 64, 48\), expected \(1, 1, h, w\); another network"):
         sapiens.load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(*clip)
     files["sapiens-depth-0.3b"] = files["midas-small"]
     with pytest.raises(ToolError, match="another network"):

@@ -1,0 +1,108 @@
+"""A stand-in for a checkout of EasyMocap: scripts with its command lines that write its exact output formats.
+
+What they "see" comes from `people.json` in the checkout: per frame number, people of a frame. Texts are written by code
+of the same behaviour as EasyMocap's `annot2string` and `write_smpl`: CRLF inside arrays, two or three decimals.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+KEYPOINTS_SCRIPT = r'''
+import argparse, json, os, sys
+parser = argparse.ArgumentParser()
+parser.add_argument("path"); parser.add_argument("--mode"); parser.add_argument("--subs", nargs="+")
+parser.add_argument("--force", action="store_true")
+args = parser.parse_args()
+assert args.mode == "yolo-hrnet" and args.force
+import easymocap  # by PYTHONPATH
+assert os.path.exists("data/models/yolov4.weights")  # relative to the working directory
+seen = json.load(open("people.json"))
+print("tqdm noise", file=sys.stderr)
+def rows(array, indent):
+    blank = " " * indent
+    lines = ["["]
+    for k, row in enumerate(array):
+        lines.append(blank + "  [" + ", ".join("%7.2f" % v for v in row) + "]" + (", " if k < len(array) - 1 else ""))
+    return "\r\n".join(lines + [blank + "]"])
+for sub in args.subs:
+    images = os.path.join(args.path, "images", sub)
+    out = os.path.join(args.path, "annots", sub)
+    os.makedirs(out)
+    for name in sorted(os.listdir(images)):
+        stem = name[:-4]
+        if seen.get("stop_at") == int(stem):
+            print("RuntimeError: CUDA error: an illegal memory access"); sys.exit(seen.get("exit", 3))
+        people = sorted(seen["frames"].get(str(int(stem)), []), key=lambda p: -max(p["bbox"][2] - p["bbox"][0], p["bbox"][3] - p["bbox"][1]) ** 2)
+        text = '{\n    "filename": "images/%s/%s",\n    "height": 120,\n    "width": 160,\n    "annots": [\n' % (sub, name)
+        for k, p in enumerate(people):
+            text += "        {\n" + '            "personID": %d,\n' % k
+            text += '            "bbox": [%.2f, %.2f, %.2f, %.2f, %.2f],\n' % tuple(p["bbox"])
+            text += '            "keypoints": ' + rows([[x, y, max(c, 0)] for x, y, c in p["keypoints"]], 12) + ",\n"
+            text += '            "isKeyframe": false\n        }' + (",\n" if k < len(people) - 1 else "\n")
+        text += '    ],\n    "isKeyframe": false\n}\n'
+        with open(os.path.join(out, stem + ".json"), "w", newline="") as file:
+            print(text, file=file)
+'''
+
+EMC_SCRIPT = r'''
+import argparse, json, os, pickle, sys
+parser = argparse.ArgumentParser()
+for name in ("data", "exp", "root", "out"):
+    parser.add_argument("--" + name)
+parser.add_argument("--subs", nargs="+"); parser.add_argument("--ranges", type=int, nargs=3)
+parser.add_argument("--opt_exp", nargs="+", default=[])
+args = parser.parse_args()
+import easymocap
+assert os.path.exists(args.data) and os.path.exists(args.exp) and os.path.isdir("models")
+assert args.opt_exp[:2] == ["args.at_step.vis2d.module", "skip"] and "args.at_final.render.module" in args.opt_exp
+seen = json.load(open("people.json"))
+sub = args.subs[0]
+images = sorted(os.listdir(os.path.join(args.root, "images", sub)))[args.ranges[0] : args.ranges[1] : args.ranges[2]]
+os.makedirs(os.path.join(args.out, "person", sub), exist_ok=True)
+with open(os.path.join(seen["log"]), "a") as file:
+    print(len(images), file=file)
+for name in images:
+    with open(os.path.join(args.out, "person", sub, name[:-4] + ".npy"), "wb") as file:
+        pickle.dump({"results": [], "image_shape": (120, 160, 3)}, file)
+    if int(name[:-4]) in seen.get("nobody", []):
+        print("[Stages] Error in detect"); print("Exception"); sys.exit(1)
+if seen.get("exit"):
+    print("Traceback: something else"); sys.exit(seen["exit"])
+def rows(values):
+    return "[\r\n          [" + ", ".join("%2.3f" % v for v in values) + "]\r\n        ]"
+os.makedirs(os.path.join(args.out, "smpl"), exist_ok=True)
+for place, name in enumerate(images):
+    if place >= seen.get("written", 10**9):
+        break
+    p = seen["bodies"][str(int(name[:-4]))]
+    keys = ("Rh", "Th", "poses", "shapes")
+    body = ",\n".join('        "%s": %s' % (key, rows(p[key])) for key in keys)
+    with open(os.path.join(args.out, "smpl", "%06d.json" % place), "w", newline="") as file:
+        file.write('[\n    {\n        "id": 0,\n' + body + "\n    }\n]\n")
+'''
+
+
+def checkout(folder: Path, people: dict[str, object]) -> str:
+    """Write a stand-in as a clone; returns its commit."""
+    for name, text in {
+        "apps/preprocess/extract_keypoints.py": KEYPOINTS_SCRIPT,
+        "apps/mocap/run.py": EMC_SCRIPT,
+        "easymocap/__init__.py": "",
+        "config/datasets/svimage.yml": "",
+        "config/1v1p/hrnet_pare_finetune.yml": "",
+        "data/models/yolov4.weights": "",
+        "data/models/pose_hrnet_w48_384x288.pth": "",
+        "models/readme": "",
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "people.json").write_text(json.dumps(people))
+    git = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "stand-in"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()

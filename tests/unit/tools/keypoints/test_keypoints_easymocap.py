@@ -1,0 +1,149 @@
+"""keypoints/easymocap: the program's exact formats, and everything that can go wrong with it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from tests import fake_easymocap
+from tools import easymocap
+from tools.keypoints import easymocap as backend
+from workflow.conventions import BODY25_FROM_COCO
+from workflow.errors import Rejected, ToolError
+from workflow.stages.frames import Frames
+from workflow.stages.keypoints import EasymocapParams
+
+COUNT, HEIGHT, WIDTH = 7, 120, 160
+
+
+def person(t, x, height, seed):
+    """Somebody as EasyMocap tells it: box with score, 25 joints inside it."""
+    rng = np.random.default_rng(100 * seed + t)
+    box = [x - height / 4, 60 - height / 2, x + height / 4, 60 + height / 2, 0.87]
+    joints = np.column_stack([rng.uniform(box[0], box[2], 25), rng.uniform(box[1], box[3], 25), rng.uniform(0.2, 0.95, 25)])
+    joints[19:] = 0  # yolo-hrnet knows no feet
+    return {"bbox": box, "keypoints": joints.tolist()}
+
+
+def people(empty=()):
+    frames = {str(t): [person(t, 100 - 2 * t, 40, 2), person(t, 50 + 2 * t, 90, 1)] for t in range(COUNT)}
+    return {"frames": {**frames, **{str(t): [] for t in empty}}}
+
+
+def clip(count=COUNT, subject=0):
+    spool = Frames.spool("rgb")
+    for t in range(count):
+        spool.append(np.full((HEIGHT, WIDTH, 3), 20 * t, np.uint8))
+    return Frames(rgb=spool.finish(), timestamps=np.arange(count) / 25, fps=25.0, subject=subject)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Make a stand-in checkout that sees given people, and the settings to use it."""
+
+    def make(seen):
+        commit = fake_easymocap.checkout(tmp_path / "EasyMocap", seen)
+        monkeypatch.setattr(easymocap, "COMMIT", commit[:7])
+        return EasymocapParams(checkout=str(tmp_path / "EasyMocap"), python=sys.executable, device="cpu")
+
+    return make
+
+
+def test_annotations_become_the_artifact(made):
+    seen = people(empty=(3,))
+    found = backend.load(made(seen), {})(clip())
+    np.testing.assert_array_equal(found.valid, [t != 3 for t in range(COUNT)])
+    for t in range(COUNT):
+        if t == 3:
+            continue
+        told = seen["frames"][str(t)][1]  # the larger of the two is the subject
+        np.testing.assert_allclose(found.box[t], told["bbox"][:4], atol=0.006)
+        joints = np.array(told["keypoints"])[list(BODY25_FROM_COCO)]
+        np.testing.assert_allclose(found.xy[t, :17], joints[:, :2], atol=0.006)
+        np.testing.assert_allclose(found.confidence[t, :17], joints[:, 2], atol=0.006)
+    assert not found.confidence[:, 17:].any()
+    assert found.quality["people"] == 2
+
+
+def test_the_second_person_can_be_the_subject(made):
+    seen = people()
+    found = backend.load(made(seen), {})(clip(subject=1))
+    np.testing.assert_allclose(found.box[0], seen["frames"]["0"][0]["bbox"][:4], atol=0.006)
+
+
+def test_nobody_is_a_rejection(made):
+    params = made({"frames": {}})
+    with pytest.raises(Rejected, match="no person found"):
+        backend.load(params, {})(clip())
+    with pytest.raises(Rejected, match="person 2 asked for, 0 found|no person found"):
+        backend.load(params, {})(clip(subject=1))
+
+
+def test_an_exit_code_is_told_with_the_end_of_the_log(made):
+    with pytest.raises(ToolError, match=r"exit code 3(?s:.*)illegal memory access"):
+        backend.load(made({**people(), "stop_at": 4}), {})(clip())
+
+
+def test_partial_output_is_told(made):
+    with pytest.raises(ToolError, match="3 of 7 annotations are missing, the first for frame 4"):
+        backend.load(made({**people(), "stop_at": 4, "exit": 0}), {})(clip())
+
+
+def test_the_checkout_stays_as_it_is_and_nothing_is_left(made, tmp_path, monkeypatch):
+    (tmp_path / "t").mkdir()
+    params = made(people())
+    monkeypatch.setattr(easymocap.tempfile, "tempdir", str(tmp_path / "t"))
+    before = sorted(path.name for path in (tmp_path / "EasyMocap").rglob("*"))
+    backend.load(params, {})(clip())
+    after = sorted(path.name for path in (tmp_path / "EasyMocap").rglob("*") if "__pycache__" not in str(path))
+    assert after == before
+    assert not list((tmp_path / "t").glob("strata-*"))
+
+
+def test_frames_are_handed_over_byte_for_byte(tmp_path):
+    frames = clip(3)
+    with easymocap.DataRoot(frames.rgb, [0, 2]) as root:
+        assert root.frames() == [0, 2]
+        assert (root.folder / "images" / "clip" / "000002.jpg").read_bytes() == frames.rgb.encoded(2)
+    assert not root.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"checkout": "/nowhere/EasyMocap"}, "no such folder; clone"),
+        ({"python": "python-that-is-not-there"}, "no such program"),
+    ],
+)
+def test_what_is_missing_is_told(made, change, told):
+    params = made(people())
+    with pytest.raises(ToolError, match=told):
+        backend.load(EasymocapParams(**{**vars(params), **change}), {})
+
+
+def test_another_commit_is_told_and_taken_only_on_demand(made, monkeypatch, caplog):
+    params = made(people())
+    monkeypatch.setattr(easymocap, "COMMIT", "d2a0a2d")
+    with pytest.raises(ToolError, match="expected d2a0a2d"):
+        backend.load(params, {})
+    backend.load(EasymocapParams(**{**vars(params), "any_commit": True}), {})
+    assert "any_commit is true" in caplog.text
+
+
+def test_a_checkout_that_is_not_whole_is_told(made, tmp_path):
+    params = made(people())
+    (tmp_path / "EasyMocap/data/models/yolov4.weights").unlink()
+    with pytest.raises(ToolError, match="lacks data/models/yolov4.weights"):
+        backend.load(params, {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"annots": [{"bbox": [1, 2, 3]}]}', json.dumps({"annots": [{"bbox": [1, 2, 3, 4, 0.5], "keypoints": [[1, 2]]}]})],
+)
+def test_annotations_of_another_form_are_told(tmp_path, content):
+    path = tmp_path / "000000.json"
+    path.write_text(content)
+    with pytest.raises(ToolError, match="000000.json"):
+        backend.read_annotation(path)
