@@ -23,7 +23,8 @@ from workflow.shard_reader import Shard
 from workflow.stages.frames import Frames
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # jobs run the `python` they find
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": PATH}
 CONFIG = """\
 videos: [footage]
 height: 128

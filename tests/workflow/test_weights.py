@@ -76,7 +76,7 @@ def test_a_dry_run_without_weights_warns_and_plans(place):
 
 def test_a_plan_with_weights_names_environment_class_and_sums(place):
     put(place, *ALL)
-    code, output = snakemake(place, "-n", "--printshellcmds")
+    code, output = snakemake(place, "-n", "--resources", "gpu=4")
     assert code == 0, output
     assert "missing" not in output
     surface = output[output.index("rule surface:") :].split("rule ")[1]
@@ -87,7 +87,7 @@ def test_a_plan_with_weights_names_environment_class_and_sums(place):
 
 def test_device_cpu_asks_for_no_gpu(place):
     put(place, *ALL)
-    code, output = snakemake(place, "-n", settings=", params: {device: cpu}")
+    code, output = snakemake(place, "-n", "--resources", "gpu=4", settings=", params: {device: cpu}")
     assert code == 0, output
     scene = output[output.index("rule scene:") :].split("rule ")[1]
     assert "gpu_class=cpu" in scene and "gpu=0" in scene

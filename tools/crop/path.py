@@ -72,6 +72,22 @@ def window_sides(boxes: np.ndarray, aspect: float, margin: float, radius: int, f
     return np.full(len(boxes), width.max()) if fixed else envelope(width, radius)
 
 
+def within_source(widths: np.ndarray, needed: np.ndarray, aspect: float, source: tuple[int, int]) -> np.ndarray:
+    """Give up margin rather than show black: no window larger than the source, unless the subject needs it.
+
+    Args:
+        widths: Wanted width of the window in every frame, shape (T,), px.
+        needed: Least width that holds the subject, shape (T,), px.
+        aspect: Width over height of the window.
+        source: Height and width of the source, px.
+
+    Returns:
+        Shape (T,), px.
+    """
+    largest = min(source[1], source[0] * aspect)
+    return np.minimum(widths, np.maximum(needed, largest))
+
+
 def centres(boxes: np.ndarray, widths: np.ndarray, aspect: float, source: tuple[int, int]) -> np.ndarray:
     """Centre of the window in every frame, shifted into the source as far as it goes.
 

@@ -9,7 +9,7 @@ from typing import Callable
 import cv2
 import numpy as np
 
-from tools.crop.path import centres, fill_gaps, limits, window_sides, without_outliers
+from tools.crop.path import centres, fill_gaps, limits, window_sides, within_source, without_outliers
 from tools.crop.warp import inside, nearest, warp
 from workflow.errors import Rejected
 from workflow.stages.body import Body
@@ -20,6 +20,7 @@ from workflow.stages.parsing import Parsing
 
 _SEEN = 0.5  # confidence from which on a keypoint belongs into the window
 _OUTLIER_s = 0.06  # half width of the running median over the boxes
+_LEAST_MARGIN = 0.02  # share of the box that stays around the subject where the source has no room for more
 _SMALLEST_px = 8.0  # side of a window, source
 _BEYOND = 0.5  # of the keypoints' box, by which the matte may widen it
 
@@ -146,7 +147,10 @@ def plan(
     radius = int(round(params.smooth_s * fps / 2))
     aspect = params.width / params.height
     wide = limits(boxes, radius)
-    widths = np.maximum(window_sides(wide, aspect, params.margin, 2 * radius, params.fixed_scale), _SMALLEST_px)
+    wanted, needed = (
+        window_sides(wide, aspect, margin, 2 * radius, params.fixed_scale) for margin in (params.margin, _LEAST_MARGIN)
+    )
+    widths = np.maximum(within_source(wanted, needed, aspect, source), _SMALLEST_px)
     middle = centres(wide, widths, aspect, source)
     zoom = params.width / widths
     transforms = np.zeros((len(boxes), 3, 3))

@@ -42,7 +42,7 @@ class WindowParams(Params):
 
     height: int = 512  # px, of the training frames; set by the top-level key
     width: int = 512  # px
-    margin: float = 0.15  # of the person's box, on each side
+    margin: float = 0.15  # of the person's box, on each side; less where the source has no room for it
     smooth_s: float = 1.0  # time constant of the path
     fixed_scale: bool = True  # one zoom for the whole clip; false lets it follow the subject slowly
 
@@ -60,6 +60,6 @@ STAGE = Stage(
     "follow the subject with one smooth window at the training size",
     inputs=(Frames, Keypoints, Body, Parsing),
     outputs=(Crop,),
-    backends={"window": Backend("core", WindowParams, Resources(threads=2, mem_mb=1_500), summary="smooth box path")},
+    backends={"window": Backend("core", WindowParams, Resources(threads=2, mem_mb=1_500), version=2, summary="smooth box path")},
     default="window",
 )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tools.crop.path import centres, envelope, fill_gaps, limits, window_sides, without_outliers
+from tools.crop.path import centres, envelope, fill_gaps, limits, window_sides, without_outliers, within_source
 
 rng = np.random.default_rng(0)
 
@@ -53,3 +53,10 @@ def test_window_stays_inside_a_larger_source_and_holds_a_smaller_one():
     around = centres(boxes, np.array([120.0, 120.0]), 1.0, (50, 100))
     half = 60.0
     assert (around - half <= -0.5 + 1e-9).all() and (around + half >= [99.5, 49.5]).all()
+
+
+def test_a_window_gives_up_margin_before_it_shows_black():
+    source = (100, 400)
+    wanted = np.array([90.0, 120.0, 150.0])
+    needed = np.array([80.0, 95.0, 130.0])
+    np.testing.assert_allclose(within_source(wanted, needed, 1.0, source), [90.0, 100.0, 130.0])
