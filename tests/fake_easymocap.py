@@ -10,7 +10,7 @@ import json
 import subprocess
 from pathlib import Path
 
-KEYPOINTS_SCRIPT = r'''
+KEYPOINTS_SCRIPT = r"""
 import argparse, json, os, sys
 parser = argparse.ArgumentParser()
 parser.add_argument("path"); parser.add_argument("--mode"); parser.add_argument("--subs", nargs="+")
@@ -35,8 +35,12 @@ for sub in args.subs:
         stem = name[:-4]
         if seen.get("stop_at") == int(stem):
             print("RuntimeError: CUDA error: an illegal memory access"); sys.exit(seen.get("exit", 3))
-        people = sorted(seen["frames"].get(str(int(stem)), []), key=lambda p: -max(p["bbox"][2] - p["bbox"][0], p["bbox"][3] - p["bbox"][1]) ** 2)
-        text = '{\n    "filename": "images/%s/%s",\n    "height": 120,\n    "width": 160,\n    "annots": [\n' % (sub, name)
+        def area(p):
+            x0, y0, x1, y1, _ = p["bbox"]
+            return max(x1 - x0, y1 - y0) ** 2
+        people = sorted(seen["frames"].get(str(int(stem)), []), key=lambda p: -area(p))
+        text = '{\n    "filename": "images/%s/%s",\n    "height": 120,\n' % (sub, name)
+        text += '    "width": 160,\n    "annots": [\n'
         for k, p in enumerate(people):
             text += "        {\n" + '            "personID": %d,\n' % k
             text += '            "bbox": [%.2f, %.2f, %.2f, %.2f, %.2f],\n' % tuple(p["bbox"])
@@ -45,9 +49,9 @@ for sub in args.subs:
         text += '    ],\n    "isKeyframe": false\n}\n'
         with open(os.path.join(out, stem + ".json"), "w", newline="") as file:
             print(text, file=file)
-'''
+"""
 
-EMC_SCRIPT = r'''
+EMC_SCRIPT = r"""
 import argparse, json, os, pickle, sys
 parser = argparse.ArgumentParser()
 for name in ("data", "exp", "root", "out"):
@@ -82,7 +86,7 @@ for place, name in enumerate(images):
     body = ",\n".join('        "%s": %s' % (key, rows(p[key])) for key in keys)
     with open(os.path.join(args.out, "smpl", "%06d.json" % place), "w", newline="") as file:
         file.write('[\n    {\n        "id": 0,\n' + body + "\n    }\n]\n")
-'''
+"""
 
 
 def checkout(folder: Path, people: dict[str, object]) -> str:

@@ -1,8 +1,8 @@
 """EasyMocap as a program: a checkout of it, run by its own Python in a folder of its own, on pictures written for it.
 
-EasyMocap (zju3dv/EasyMocap, research and non-profit only) is never imported: its packages and its pinned libraries do not
-go together with ours. It reads `data/`, `models/` and `config/` relative to its working directory, so each run gets a
-folder in which everything of the checkout appears by links, and the checkout stays as it is.
+EasyMocap (zju3dv/EasyMocap, research and non-profit only) is never imported: its packages and its pinned libraries do
+not go together with ours. It reads `data/`, `models/` and `config/` relative to its working directory, so each run gets
+a folder in which everything of the checkout appears by links, and the checkout stays as it is.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Checkout:
         path, stage = Path(folder).expanduser(), label.partition("/")[0]
         if not path.is_dir():
             raise ToolError(
-                f"{label}: {path}: no such folder; clone https://github.com/zju3dv/EasyMocap there, check out {COMMIT}, "
-                f"or name the folder in stages.{stage}.params.checkout"
+                f"{label}: {path}: no such folder; clone https://github.com/zju3dv/EasyMocap there, check out "
+                f"{COMMIT}, or name the folder in stages.{stage}.params.checkout"
             )
         commit = _commit(path)
         if not commit.startswith(COMMIT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Callable, TypeVar
@@ -10,6 +11,7 @@ from typing import Callable, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
 from model_zoo.loading import tensors
 from model_zoo.loading.batches import Batches
@@ -44,6 +46,7 @@ def fill(
     names: Callable[[dict[str, Tensor]], Mapping[str, Tensor]] = lambda state: state,
     entry: str = "",
     ignore: Iterable[str] = (),
+    mappings: Iterable[str] = (),
 ) -> None:
     """Fill a network from a checkpoint; every name and shape must fit.
 
@@ -54,18 +57,22 @@ def fill(
         names: Brings the published names to those of the network.
         entry: Key of the state dict in the checkpoint.
         ignore: See `model_zoo.loading.tensors.load`.
+        mappings: Full names of classes that are dictionaries of the checkpoint's settings; read as plain ones.
 
     Raises:
         ToolError: The file is damaged, hostile or of another network.
     """
     try:
-        state = tensors.load(path, "state_dict", entry=entry, ignore=ignore)
+        with safe_globals([(OrderedDict, name) for name in mappings]):
+            state = tensors.load(path, "state_dict", entry=entry, ignore=ignore)
         tensors.fill(network, names(state), path)
     except ValueError as error:
         raise ToolError(f"{label}: {error}") from None
 
 
-def runner(network: nn.Module, device: torch.device, batch: int, label: str, forward: Callable[[Tensor], Tensor] | None = None) -> Run:
+def runner(
+    network: nn.Module, device: torch.device, batch: int, label: str, forward: Callable[[Tensor], Tensor] | None = None
+) -> Run:
     """Ready a network: half precision on a GPU, single elsewhere; batches that fit into memory.
 
     Args:

@@ -121,7 +121,9 @@ def _change(path: Path, entries: dict[str, Any]) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Hold a kernel lock beside a file, so that two jobs do not lose each other's entries."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path.with_name(f".{path.name}.lock".replace("..", ".")), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(
+        path.with_name(f".{path.name}.lock".replace("..", ".")), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
+    )
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

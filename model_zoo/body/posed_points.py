@@ -19,7 +19,9 @@ class _Pose(torch.autograd.Function):
     """`pose_points` with its derivative by rotations and points."""
 
     @staticmethod
-    def forward(ctx: Any, rotations: Tensor, points: Tensor, weights: Tensor, joints: Tensor, parents: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, rotations: Tensor, points: Tensor, weights: Tensor, joints: Tensor, parents: Tensor
+    ) -> Tensor:
         arrays = [tensor.detach().contiguous().numpy() for tensor in (rotations, points, weights, joints, parents)]
         turned, placed, posed = _forward(*arrays)
         ctx.arrays = (*arrays, turned, placed)
@@ -59,7 +61,9 @@ def _forward(rotations, points, weights, joints, parents):
         turned[t, 0] = rotations[t, 0]
         for a in range(3):
             placed[t, 0, a] = (
-                rotations[t, 0, a, 0] * joints[0, 0] + rotations[t, 0, a, 1] * joints[0, 1] + rotations[t, 0, a, 2] * joints[0, 2]
+                rotations[t, 0, a, 0] * joints[0, 0]
+                + rotations[t, 0, a, 1] * joints[0, 1]
+                + rotations[t, 0, a, 2] * joints[0, 2]
             )
         for j in range(1, num_joints):
             p = parents[j]

@@ -1,9 +1,9 @@
 """Autoencoder for runs without pretrained weights: a linear code of patches, and a small decoder that refines.
 
-A patch of 4 x 4 px becomes its mean colour, on the colours' principal axes, and the strongest principal component of what
-the mean leaves. So every colour can be said, also one that the training clips do not have, and the encoder needs no
-training: on a real clip it gives 22 dB at once, where a small AutoencoderKL takes 100 steps to reach 21 dB and gives 12 dB
-on other clips (this code: 21). Only a correction of the linear decoder is learned: 27 dB after 100 steps.
+A patch of 4 x 4 px becomes its mean colour, on the colours' principal axes, and the strongest principal component of
+what the mean leaves. So every colour can be said, also one that the training clips do not have, and the encoder needs
+no training: on a real clip it gives 22 dB at once, where a small AutoencoderKL takes 100 steps to reach 21 dB and gives
+12 dB on other clips (this code: 21). Only a correction of the linear decoder is learned: 27 dB after 100 steps.
 """
 
 from __future__ import annotations

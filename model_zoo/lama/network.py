@@ -17,7 +17,10 @@ class Lama:
     """The network, loaded once. 32-bit floats only: its Fourier layers know no 16-bit ones on the processor."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
-        """Open a TorchScript file with `forward(image (1,3,H,W), mask (1,1,H,W) int64) -> (1,3,H,W)`, values in [0, 1]."""
+        """Open a TorchScript file.
+
+        Its `forward` maps an image (1, 3, H, W) in [0, 1] and a mask (1, 1, H, W), int64, to an image likewise.
+        """
         self._network = torchscript.load(path, device)
         self._device = device
         self._path = path

@@ -18,7 +18,9 @@ class Batches:
         size: Items at a time, now.
     """
 
-    def __init__(self, network: Callable[[Tensor], Tensor], size: int, device: torch.device, half: bool = False) -> None:
+    def __init__(
+        self, network: Callable[[Tensor], Tensor], size: int, device: torch.device, half: bool = False
+    ) -> None:
         """Wrap a network.
 
         Args:

@@ -110,7 +110,9 @@ class Batches:
                 if self.size == 1:
                     raise
                 self.size //= 2
-                logger.warning("out of GPU memory: going on with %d at a time; set batch to that to begin with", self.size)
+                logger.warning(
+                    "out of GPU memory: going on with %d at a time; set batch to that to begin with", self.size
+                )
                 continue
             start += len(part)
         return [np.concatenate(output) for output in zip(*done)]

@@ -126,7 +126,9 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) 
         if names
     ]
     if faults:
-        raise ValueError(f"{source}: weights of another architecture than {type(network).__name__}: " + ". ".join(faults))
+        raise ValueError(
+            f"{source}: weights of another architecture than {type(network).__name__}: " + ". ".join(faults)
+        )
     kept = {key: own[key] for key in counters if key not in tensors}
     network.load_state_dict({**{key: value for key, value in tensors.items() if key in own}, **kept}, strict=True)
 

@@ -58,7 +58,9 @@ class Midas:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise ValueError(f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}") from None
+            raise ValueError(
+                f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}"
+            ) from None
         if isinstance(out, Tensor) and out.ndim == 4 and out.shape[1] == 1:
             out = out[:, 0]
         if not isinstance(out, Tensor) or out.ndim != 3 or len(out) != len(items):

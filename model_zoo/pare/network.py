@@ -144,6 +144,6 @@ def betas(rows: Tensor) -> Tensor:
 
 
 def published_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """State of the published checkpoint under the names of `Pare`: without its prefix, and without the SMPL it holds."""
+    """State of the published checkpoint under the names of `Pare`: without its prefix and without its copy of SMPL."""
     plain = {key.removeprefix("model."): value for key, value in state.items()}
     return {key: value for key, value in plain.items() if key.startswith(("backbone.", "head."))}

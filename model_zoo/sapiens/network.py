@@ -79,7 +79,9 @@ class Network:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise ValueError(f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}") from None
+            raise ValueError(
+                f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}"
+            ) from None
         if not isinstance(out, Tensor) or out.ndim != 4 or len(out) != len(items) or out.shape[1] not in self._channels:
             found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             wanted = " or ".join(map(str, self._channels))

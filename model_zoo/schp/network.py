@@ -1,7 +1,7 @@
 """AugmentCE2P on ResNet-101 as published in `GoGoDuck912/Self-Correction-Human-Parsing`: same module tree.
 
-Normalisation is that of InPlaceABN in evaluation, `(x - mean) / sqrt(var + eps) * (|weight| + eps) + bias`; a plain batch
-normalisation with the signed weight gives other labels wherever a weight is negative (mapillary/inplace_abn#92).
+Normalisation is that of InPlaceABN in evaluation, `(x - mean) / sqrt(var + eps) * (|weight| + eps) + bias`; a plain
+batch normalisation with the signed weight gives other labels wherever a weight is negative (mapillary/inplace_abn#92).
 
 Shapes: N pictures, C channels, H and W of the input.
 """

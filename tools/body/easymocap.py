@@ -2,8 +2,9 @@
 
 It detects and follows the person itself, and aborts where it sees nobody, so it is given only frames in which our
 keypoints see the subject, and what it still cannot use is left out and the rest run again; what is done is kept.
-Rendering is switched off: it needs a display. EasyMocap turns the body about the origin; here it turns about the pelvis:
-`transl = Th - J0 + R(Rh) J0`. Its camera is `f = 1.2 min(H, W)` at `(W / 2, H / 2)`, its numbers have three decimals.
+Rendering is switched off: it needs a display. EasyMocap turns the body about the origin, here it turns about the
+pelvis: `transl = Th - J0 + R(Rh) J0`. Its camera is `f = 1.2 min(H, W)` at `(W / 2, H / 2)`, its numbers have three
+decimals.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""EasyMocap's monocular fit: its terms, weights, stages and solver (zju3dv/EasyMocap, `at_final` of the svimage recipe).
+"""EasyMocap's monocular fit: its terms, weights, stages and solver (zju3dv/EasyMocap, `at_final` of its recipe).
 
 Differences, all meant: double precision throughout and no rounding of results; one frame is enough (a mean over nothing
 is 0, not NaN); frames without a person keep no term of their own and are marked not valid; the detector's keypoints are
@@ -14,7 +14,6 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,7 +134,10 @@ class PosePrior:
         """
         count, size = means.shape
         if size != 69 or covariances.shape != (count, 69, 69) or weights.shape != (count,):
-            raise ValueError(f"means {means.shape}, covars {covariances.shape}, weights {weights.shape}: expected (n, 69), (n, 69, 69), (n,)")  # fmt: skip
+            raise ValueError(
+                f"means {means.shape}, covars {covariances.shape}, weights {weights.shape}: expected (n, 69), "
+                "(n, 69, 69) and (n,)"
+            )
         self.means = torch.from_numpy(means.astype(np.float64))
         self.precisions = torch.from_numpy(np.linalg.inv(covariances.astype(np.float64)))
         root = np.linalg.slogdet(covariances.astype(np.float64))[1] / 2  # logarithm of the root of the determinant
@@ -206,8 +208,10 @@ def _smoothing(frames: int) -> scipy.sparse.csr_matrix:
     for lag, weight in enumerate(LAG_WEIGHTS, start=1):
         count = frames - lag - 1
         if count > 0:
-            rows = scipy.sparse.diags([1.0, -1.0, -1.0, 1.0] if lag > 1 else [1.0, -2.0, 1.0],
-                                      [0, 1, lag, lag + 1] if lag > 1 else [0, 1, 2], shape=(count, frames))  # fmt: skip
+            rows = sum(
+                sign * scipy.sparse.eye(count, frames, place, format="csr")
+                for sign, place in ((1, 0), (-1, 1), (-1, lag), (1, lag + 1))
+            )
             total = total + weight / count * (rows.T @ rows)
     return total.tocsr()
 
@@ -335,7 +339,9 @@ def fit(
         prior: Pose prior; None leaves the term out.
         max_steps: Outer steps of each stage at most.
     """
-    rays = np.concatenate([keypoints_TK3[..., :2], np.ones_like(keypoints_TK3[..., :1])], -1) @ np.linalg.inv(intrinsics).T
+    rays = (
+        np.concatenate([keypoints_TK3[..., :2], np.ones_like(keypoints_TK3[..., :1])], -1) @ np.linalg.inv(intrinsics).T
+    )
     target_TK2 = torch.from_numpy(np.ascontiguousarray(rays[..., :2], np.float64))
     confidence_TK = torch.from_numpy(np.ascontiguousarray(keypoints_TK3[..., 2], np.float64))
     shapes_B = start.shapes.to(torch.float64).mean(0)

@@ -1,9 +1,9 @@
 """The body by PARE, refined by our fit: PARE's joints stand in for the landmarks that the keypoints lack.
 
-PARE (f848b2f) sees the subject's box as a square of 1.1 times its longer side; every frame on its own. Refined, its posed
-joints are the fit's 3D landmarks, from which it begins and to which it stays near. Not refined, its pose is the result,
-its mean shape that of the clip, and the translation the one that puts the joints onto the keypoints (EasyMocap d2a0a2d,
-`InitTranslation`); that needs SMPL as the body model.
+PARE (f848b2f) sees the subject's box as a square of 1.1 times its longer side; every frame on its own. Refined, its
+posed joints are the fit's 3D landmarks, from which it begins and to which it stays near. Not refined, its pose is the
+result, its mean shape that of the clip, and the translation the one that puts the joints onto the keypoints (EasyMocap
+d2a0a2d, `InitTranslation`); that needs SMPL as the body model.
 """
 
 from __future__ import annotations
@@ -36,8 +36,14 @@ logger = logging.getLogger(__name__)
 
 NETWORK = PareConfig()  # the published one
 _LABEL = "body/pare"
-# Settings that the checkpoint holds beside its tensors.
-_IGNORED = ("yacs.config.CfgNode", "pytorch_lightning.utilities.parsing.AttributeDict")
+# What a checkpoint of the training framework may hold beside its tensors.
+_SETTINGS = ("yacs.config.CfgNode", "pytorch_lightning.utilities.parsing.AttributeDict")
+_IGNORED = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "numpy.core.multiarray.scalar",
+    "numpy.dtype",
+)
 _FOCAL_SHARE = 1.2  # of the picture's shorter side
 _MIN_CONFIDENCE_SUM = 7.5  # of the 15 joints that place the body
 _NUM_JOINTS = 24
@@ -55,7 +61,10 @@ def load(params: PareParams, files: Mapping[str, Path]) -> Callable[[Frames, Key
     """
     torch.set_num_threads(1)  # sums in a fixed order
     network = Pare(NETWORK)
-    fill(network, files["pare-checkpoint"], _LABEL, names=published_names, entry="state_dict", ignore=_IGNORED)
+    fill(
+        network, files["pare-checkpoint"], _LABEL, names=published_names, entry="state_dict", ignore=_IGNORED,
+        mappings=_SETTINGS,
+    )  # fmt: skip
     run = runner(network, device_of(params.device, _LABEL), params.batch, _LABEL)
     model = SmplModel.load(files["body_model"])
     if not params.refine:
@@ -141,8 +150,8 @@ def place(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Translations that put points onto their pixels, by least squares weighted with the confidences.
 
-    A point (x, y, z) seen at (u, v) gives `tx - a tz = a z - x` with `a = (u - cx) / fx`, likewise for y, both times the
-    confidence.
+    A point (x, y, z) seen at (u, v) gives `tx - a tz = a z - x` with `a = (u - cx) / fx`, likewise for y, both times
+    the confidence.
 
     Args:
         points: Shape (N, 17, 3), m, camera axes: COCO's body joints.
@@ -171,7 +180,7 @@ def place(
 
 
 def _placing(values: np.ndarray) -> np.ndarray:
-    """The 15 joints that place the body, (N, 15, C), from COCO's 17 (N, 17, C); confidences of means are the smaller."""
+    """The 15 joints that place the body, (N, 15, C), from COCO's 17 (N, 17, C); a mean has the smaller confidence."""
     pairs = [values[:, pair] for pair in (_SHOULDERS, _HIPS)]
     means = [pair.min(1) if values.shape[-1] == 1 else pair.mean(1) for pair in pairs]
     return np.concatenate([values[:, _PLACING], np.stack(means, 1)], 1)

@@ -52,7 +52,9 @@ class Surface:
         if num_vertices is None or num_vertices == count:
             return cls(np.arange(count), model.faces, model.vt, model.ft, model.weights, True)
         if num_vertices > count:
-            raise ToolError(f"the body has {count} vertices, fewer than the {num_vertices} asked for; use --vertices all")
+            raise ToolError(
+                f"the body has {count} vertices, fewer than the {num_vertices} asked for; use --vertices all"
+            )
         texture = model.ft if len(model.ft) else model.faces
         kept, faces, uv_faces = decimate(model.v_template, model.faces, texture, num_vertices, _LONGEST_EDGE_m)
         if len(kept) != num_vertices:

@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
         "--vertices", type=_count, default=NVR_VERTICES, metavar="N",
         help=f"vertices of the body, or all; {NVR_VERTICES} is what the original's code expects",
     )  # fmt: skip
-    nvr.add_argument("--pictures", choices=("auto", "frames", "crop"), default="auto", help="whole frames, or the crops put back")
+    nvr.add_argument(
+        "--pictures", choices=("auto", "frames", "crop"), default="auto", help="whole frames, or the crops put back"
+    )
     nvr.add_argument("--body-model", type=Path, help="body file; work/body_model.npz beside the shards if left out")
     nvr.add_argument("--parent-config", default=Options.parent_config, help="configuration of the original to build on")
     nvr.add_argument("--done", type=Path, help="write a list of the data roots to this file when all are whole")

@@ -101,14 +101,18 @@ def export(
     wanted = list(range(options.start, body.length, options.interval))[: options.frames]
     chosen = [frame for frame in wanted if body.usable[frame]]
     if not chosen:
-        raise ToolError(f"{shard.path}: none of the {len(wanted)} chosen frames of clip {clip_id} has a body and a mask")
+        raise ToolError(
+            f"{shard.path}: none of the {len(wanted)} chosen frames of clip {clip_id} has a body and a mask"
+        )
     surface = Surface.of(body.model, options.vertices)
     if not surface.whole:
         logger.info("export: the body is thinned from %d to %d vertices", len(body.model.v_template), len(surface.kept))
     # Written beside its place and renamed, so that what is there is whole.
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        with open_pictures(body, shard.path.parents[2] / "work" / shard.attributes["shard"], options.pictures) as pictures:
+        with open_pictures(
+            body, shard.path.parents[2] / "work" / shard.attributes["shard"], options.pictures
+        ) as pictures:
             facts = _write(partial, out, body, surface, pictures, wanted, chosen, options)
         if out.exists():
             out.rmdir()
@@ -130,8 +134,8 @@ def _write(
 ) -> dict[str, Any]:
     sub = body.clip.id
     for folder in (
-        f"images/{sub}", f"annots/{sub}", f"schp/{sub}", f"matte/{sub}", OWN.params, OWN.vertices, f"{OWN.lbs}/bweights",
-        META_FOLDER,
+        f"images/{sub}", f"annots/{sub}", f"schp/{sub}", f"matte/{sub}", OWN.params, OWN.vertices,
+        f"{OWN.lbs}/bweights", META_FOLDER,
     ):  # fmt: skip
         (root / folder).mkdir(parents=True)
     camera = _camera(body, chosen)
@@ -204,7 +208,7 @@ class _Camera:
 
 
 def _camera(body: BodyOfClip, chosen: list[int]) -> _Camera:
-    """The clip's camera where it stands still. instant-nvr knows one per video: of a moving one, the world is its frame."""
+    """The clip's camera where it stands still; where it moves, the world is its frame: there is one per video."""
     poses = body.world_from_camera[chosen].astype(np.float64)
     if np.abs(poses - poses[0]).max() > _STILL_m:
         return _Camera(np.eye(3), np.zeros((3, 1)), False)

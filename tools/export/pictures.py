@@ -26,7 +26,7 @@ class Pictures:
     """Pictures of a clip.
 
     Attributes:
-        origin: "frames": the stored frames, byte for byte; "crop": the crops of the shard put back where they came from.
+        origin: "frames": the stored frames, byte for byte; "crop": crops of the shard put back.
         height: px.
         width: px.
         K: Shape (3, 3), float32, px.
@@ -72,7 +72,9 @@ def open_pictures(body: BodyOfClip, work: Path, origin: str) -> Iterator[Picture
         )
         same = len(fitted.transl) == body.length and np.array_equal(fitted.transl.astype(np.float64), body.transl)
         if not same:
-            raise ToolError(f"{work}: the artifacts are not those that {body.shard.path} was made of; rerun, or use --pictures crop")
+            raise ToolError(
+                f"{work}: the artifacts are not those that {body.shard.path} was made of; rerun, or use --pictures crop"
+            )
         height, width = frames.rgb.frame_shape[:2]
 
         def seen(frame: int) -> Optional[np.ndarray]:
@@ -81,7 +83,14 @@ def open_pictures(body: BodyOfClip, work: Path, origin: str) -> Iterator[Picture
             return np.concatenate([keypoints.xy[frame], keypoints.confidence[frame][:, None]], axis=1)
 
         yield Pictures(
-            "frames", height, width, fitted.intrinsics, frames.rgb.encoded, parsing.labels.frame, parsing.matte.frame, seen
+            "frames",
+            height,
+            width,
+            fitted.intrinsics,
+            frames.rgb.encoded,
+            parsing.labels.frame,
+            parsing.matte.frame,
+            seen,
         )
 
 
@@ -103,7 +112,10 @@ def _from_crop(body: BodyOfClip) -> Pictures:
         if not stages[frame, 0]:
             return None
         found = layer(frame, "keypoints").astype(np.float64)
-        at = np.concatenate([found[:, :2], np.ones((len(found), 1))], axis=1) @ np.linalg.inv(body.crop_from_source[frame]).T
+        at = (
+            np.concatenate([found[:, :2], np.ones((len(found), 1))], axis=1)
+            @ np.linalg.inv(body.crop_from_source[frame]).T
+        )
         return np.concatenate([at[:, :2] / at[:, 2:], found[:, 2:]], axis=1)
 
     return Pictures(

@@ -54,7 +54,10 @@ def convert(recording: Recording, model: SmplModel) -> Params:
             continue
         rh, th, poses = (np.asarray(shot.params[key], np.float64).reshape(-1) for key in ("Rh", "Th", "poses"))
         if rh.shape != (3,) or th.shape != (3,) or poses.size not in (69, 72):
-            raise ToolError(f"{recording.root}: frame {shot.number}: Rh, Th and poses of {rh.size}, {th.size} and {poses.size} numbers, expected 3, 3 and 69 or 72")  # fmt: skip
+            raise ToolError(
+                f"{recording.root}: frame {shot.number}: Rh, Th and poses of {rh.size}, {th.size} and {poses.size} "
+                "numbers, expected 3, 3 and 69 or 72"
+            )
         root = poses[:3] if poses.size == 72 else np.zeros(3)
         outer = R @ cv2.Rodrigues(rh)[0]
         # Files without a turn of their own keep their numbers to the bit.
@@ -89,7 +92,9 @@ def check_model(recording: Recording, params: Params, model: SmplModel, digest: 
     R, T = recording.camera.R.astype(np.float64), recording.camera.T.astype(np.float64).reshape(3)
     posed = _posed(model.poser(params.betas), params, t)
     if stored.shape != posed.shape:
-        raise ToolError(f"{recording.shots[t].vertices}: {len(stored)} vertices, the body model has {len(posed)}; use --body-model")
+        raise ToolError(
+            f"{recording.shots[t].vertices}: {len(stored)} vertices, the body model has {len(posed)}; use --body-model"
+        )
     distance = float(np.linalg.norm(stored @ R.T + T - posed, axis=1).max())
     if distance > SAME_BODY_m:
         raise ToolError(

@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools import", description=__doc__)
-    nvr = parser.add_subparsers(dest="format", required=True).add_parser("instant-nvr", help="data root, or EasyMocap's output")
+    nvr = parser.add_subparsers(dest="format", required=True).add_parser(
+        "instant-nvr", help="data root, or EasyMocap's output"
+    )
     nvr.add_argument("roots", type=Path, nargs="+", metavar="ROOT")
     nvr.add_argument("--body-model", type=Path, help="SMPL-format file (.pkl or .npz) the recording was fitted with")
     nvr.add_argument("--directory", type=Path, default=Path(), help="working directory of the pipeline")

@@ -33,7 +33,9 @@ def read(root: Path, settings: Settings) -> list[Recording]:
     """
     results = results_of(root)
     if results is None:
-        raise ToolError(f"{root}: neither annots.npy nor smpl/*.json here; name a data root or an output folder of EasyMocap")
+        raise ToolError(
+            f"{root}: neither annots.npy nor smpl/*.json here; name a data root or an output folder of EasyMocap"
+        )
     folder = _image_folder(root)
     images = sorted(path for path in folder.iterdir() if path.suffix.lower() in _IMAGES)
     sub = "" if folder == root / "images" else folder.name
@@ -81,9 +83,7 @@ def read_smpl(path: Path) -> Optional[Mapping[str, Any]]:
         people = content["annots"] if isinstance(content, dict) else content
         if not people:
             return None
-        return {
-            key: np.array(people[0][key], np.float64).reshape(1, -1) for key in ("Rh", "Th", "poses", "shapes")
-        }
+        return {key: np.array(people[0][key], np.float64).reshape(1, -1) for key in ("Rh", "Th", "poses", "shapes")}
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError(f"{path}: is not a result of EasyMocap ({error!r})") from None
 
@@ -111,7 +111,11 @@ def read_camera(root: Path, sub: str, size: tuple[int, int]) -> Camera:
         names = [names_node.at(place).string() for place in range(names_node.size())]
         if not names:
             raise ToolError(f"{intri}: names no camera")
-        name = sub if sub in names else min(names, key=lambda each: (not each.isdigit(), int(each) if each.isdigit() else 0, each))
+        name = (
+            sub
+            if sub in names
+            else min(names, key=lambda each: (not each.isdigit(), int(each) if each.isdigit() else 0, each))
+        )
         found = {}
         for key, node in (("K", inner), ("dist", inner), ("R", outer), ("T", outer)):
             found[key] = node.getNode(f"{key}_{name}").mat()

@@ -67,7 +67,9 @@ def artifact(recording: Recording, params: Params, model: SmplModel) -> Keypoint
         elif shot.annotation is None and params.valid[t]:
             found[t, list(LIMBS_COCO), :2] = pixels[t]
             found[t, list(LIMBS_COCO), 2] = 1
-            points = poser.vertices(params.global_orient[t : t + 1], params.body_pose[t : t + 1], params.transl[t : t + 1])[0]
+            points = poser.vertices(
+                params.global_orient[t : t + 1], params.body_pose[t : t + 1], params.transl[t : t + 1]
+            )[0]
             seen = points @ recording.camera.K.astype(np.float64).T
             seen = seen[:, :2] / np.maximum(seen[:, 2:], 1e-6)
             boxes[t] = np.concatenate([seen.min(0), seen.max(0)])

@@ -46,7 +46,9 @@ def frames(recording: Recording, fps: float | None) -> Frames:
             raise ToolError(f"{shot.image}: no readable image")
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         if recording.camera.D.any():
-            picture = cv2.undistort(picture, recording.camera.K.astype(np.float64), recording.camera.D.astype(np.float64))
+            picture = cv2.undistort(
+                picture, recording.camera.K.astype(np.float64), recording.camera.D.astype(np.float64)
+            )
         keep = data[:2] == b"\xff\xd8" and not recording.camera.D.any()
         if len(spool) and picture.shape != spool.frame_shape:
             raise ToolError(f"{shot.image}: is {picture.shape[1]} x {picture.shape[0]}, those before it are not")

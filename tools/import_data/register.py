@@ -170,9 +170,7 @@ def _row(recording: Recording, identity: str, shard: str, split: str, fps: float
     return catalog.Row(clip, 0, split, shard)
 
 
-def _events(
-    recording: Recording, row: catalog.Row, identity: str, base: Path, split: str
-) -> list[dict[str, Any]]:
+def _events(recording: Recording, row: catalog.Row, identity: str, base: Path, split: str) -> list[dict[str, Any]]:
     clip = row.clip
     video = catalog.Video(
         sha256=identity, bytes=sum(shot.image.stat().st_size for shot in recording.shots), frames=clip.frames,

@@ -1,7 +1,7 @@
 """Keypoints by EasyMocap's own `extract_keypoints --mode yolo-hrnet`, run in a checkout of it.
 
-Its annotations hold BODY25 joints of everybody in a frame, rounded to 0.01 px; the subject is followed by overlap and size
-of the boxes. Without `--gpus`, whose children outlive the program (defect S4 of the original recipe).
+Its annotations hold BODY25 joints of everybody in a frame, rounded to 0.01 px; the subject is followed by overlap and
+size of the boxes. Without `--gpus`, whose children outlive the program (defect S4 of the original recipe).
 """
 
 from __future__ import annotations

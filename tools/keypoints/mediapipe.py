@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.keypoints.chatter import hushed
+from tools.chatter import hushed
 from tools.keypoints.clean import drop_short_runs, mend_spikes
 from tools.keypoints.graphs import Networks, Picture
 from tools.keypoints.head import visible_share, visible_share_of_face

@@ -35,9 +35,7 @@ def load(params: SapiensParams, files: Mapping[str, Path]) -> Callable[[Frames],
         ToolError: A file is another network, or the device is not there.
     """
     with of_networks(_LABEL):
-        detect = Detector(
-            files["yolox-l"], "cpu" if params.device == "cpu" else "auto", _THREADS, params.min_detection
-        )
+        detect = Detector(files["yolox-l"], "cpu" if params.device == "cpu" else "auto", _THREADS, params.min_detection)
         network = Network(
             files[f"sapiens-pose-133-{params.size}"], choose(params.device), (NUM_KEYPOINTS,), params.batch, params.half
         )

@@ -42,7 +42,8 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
         repeats: How often.
 
     Returns:
-        Milliseconds (`_ms`), bytes and ratios of plain to fast (`_ratio`), by name.
+        Milliseconds of wall (`_ms`) and processor (`_cpu_ms`) time, bytes, and ratios of plain to fast (`_ratio`, of
+        processor time), by name.
     """
     model = SmplModel.load(body_model) if body_model else SmplModel.from_arrays(free.derive())
     faces, vertices, weights, joints, uv = _body(model)
@@ -67,8 +68,8 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
 
     out: dict[str, float] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        out["frame_weights_ms"] = _best(lambda: frame_weights(pool), repeats) / _FRAMES
-    out["frame_weights_plain_ms"] = _best(plain_frame_weights, repeats)
+        out.update(_timed("frame_weights", lambda: frame_weights(pool), repeats, _FRAMES))
+    out.update(_timed("frame_weights_plain", plain_frame_weights, repeats))
 
     chain = bigpose.pose_chain(bigpose.big_pose(), joints, PARENTS)
     eye = np.tile(np.eye(4), (24, 1, 1))
@@ -87,13 +88,13 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
         return np.concatenate([blended[0], np.sqrt(squared)[:, None]], axis=1), blended[1]
 
     fast = big_grids()
-    out["bigpose_grids_ms"] = _best(big_grids, repeats)
-    out["bigpose_grids_plain_ms"] = _best(plain_big_grids, 1)
+    out.update(_timed("bigpose_grids", big_grids, repeats))
+    out.update(_timed("bigpose_grids_plain", plain_big_grids, 1))
 
     axes, nearest = search(posed[0])
     packed = pack_grid(axes, nearest.vertex)
     encode, _ = codec("npz")
-    out["frame_grid_bytes"] = float(np.mean([len(encode(pack_grid(*(lambda f: (f[0], f[1].vertex))(search(p))).nearest)) for p in posed]))  # fmt: skip
+    out["frame_grid_bytes"] = float(len(encode(packed.nearest)))
     out["frame_grid_plain_bytes"] = float(packed.nearest.size * 25 * 4)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -101,27 +102,37 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
         _write_root(root, model, posed, poses, (kept, faces, weights, joints), fast, weights)
         out.update(_items(root, repeats))
     for name in ("frame_weights", "bigpose_grids", "training_item"):
-        out[f"{name}_ratio"] = out[f"{name}_plain_ms"] / out[f"{name}_ms"]
+        out[f"{name}_ratio"] = out[f"{name}_plain_cpu_ms"] / out[f"{name}_cpu_ms"]
     out["frame_grid_ratio"] = out["frame_grid_plain_bytes"] / out["frame_grid_bytes"]
     return out
 
 
-def _best(work: Callable[[], Any], repeats: int) -> float:
-    """Least time of some calls, ms; the first call, which compiles and warms up, does not count."""
+def _timed(name: str, work: Callable[[], Any], repeats: int, share: int = 1) -> dict[str, float]:
+    """Least wall time and processor time of some calls, ms; the first call, which compiles, does not count.
+
+    Args:
+        name: Of the figures.
+        work: What to measure.
+        repeats: How often.
+        share: Frames that one call makes.
+    """
     work()
-    times = []
+    wall, processor = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         work()
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)
+        wall.append(time.perf_counter() - start[0])
+        processor.append(time.process_time() - start[1])
+    return {f"{name}_ms": 1e3 * min(wall) / share, f"{name}_cpu_ms": 1e3 * min(processor) / share}
 
 
 def _body(model: SmplModel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Faces, kept vertices, weights, joints and texture coordinates of a body with SMPL's number of vertices."""
     kept, faces = np.arange(len(model.v_template)), model.faces
     if len(kept) > NUM_VERTICES:
-        kept, faces, _ = decimate(model.v_template, model.faces, model.ft if len(model.ft) else model.faces, NUM_VERTICES, 0.25)
+        kept, faces, _ = decimate(
+            model.v_template, model.faces, model.ft if len(model.ft) else model.faces, NUM_VERTICES, 0.25
+        )
         place = np.zeros(len(model.v_template), np.int64)
         place[kept] = np.arange(len(kept))
         faces = place[faces]
@@ -153,14 +164,26 @@ def _write_root(
         cv2.imwrite(str(root / f"images/a/{i:06d}.jpg"), picture)
         mask = Image.fromarray(voc_palette()[labels])
         mask.save(root / f"schp/a/{i:06d}.png")
-        params = {"Rh": np.array([[np.pi, 0, 0]]), "Th": Th, "poses": np.append(np.zeros(3), poses[i])[None], "shapes": np.zeros((1, 10))}
+        params = {
+            "Rh": np.array([[np.pi, 0, 0]]),
+            "Th": Th,
+            "poses": np.append(np.zeros(3), poses[i])[None],
+            "shapes": np.zeros((1, 10)),
+        }
         save_npy(root / OWN.params / f"{i}.npy", params)
         np.save(root / OWN.vertices / f"{i}.npy", (posed[i] * (1, -1, -1) + Th).astype(np.float32))
         axes = grids.grid_axes(posed[i])
-        np.save(root / OWN.lbs / "bweights" / f"{i}.npy", grids.vertex_bw(grids.nearest_vertices(axes, posed[i]), weights))
+        np.save(
+            root / OWN.lbs / "bweights" / f"{i}.npy", grids.vertex_bw(grids.nearest_vertices(axes, posed[i]), weights)
+        )
     focal = 1.2 * HEIGHT
     K = np.array([[focal, 0, WIDTH / 2], [0, focal, HEIGHT / 2], [0, 0, 1]], np.float32)
-    cams = {"K": [K], "R": [np.eye(3, dtype=np.float32)], "T": [np.zeros((3, 1), np.float32)], "D": [np.zeros((1, 5), np.float32)]}
+    cams = {
+        "K": [K],
+        "R": [np.eye(3, dtype=np.float32)],
+        "T": [np.zeros((3, 1), np.float32)],
+        "D": [np.zeros((1, 5), np.float32)],
+    }
     save_npy(root / "annots.npy", {"cams": cams, "ims": [{"ims": [f"images/a/{i:06d}.jpg"]} for i in range(2)]})
     np.save(root / OWN.lbs / "joints.npy", joints)
     np.save(root / OWN.lbs / "bigpose_vertices.npy", model.v_template[kept])
@@ -193,7 +216,7 @@ def _items(root: Path, repeats: int) -> dict[str, float]:
         return train[index]
 
     return {
-        "training_item_ms": _best(lambda: train[next(turn) % 2], 3 * repeats),
-        "test_item_ms": _best(lambda: test[next(turn) % 2], repeats),
-        "training_item_plain_ms": _best(plain, repeats),
+        **_timed("training_item", lambda: train[next(turn) % 2], 3 * repeats),
+        **_timed("test_item", lambda: test[next(turn) % 2], repeats),
+        **_timed("training_item_plain", plain, repeats),
     }

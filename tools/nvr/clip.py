@@ -48,12 +48,21 @@ class BodyOfClip:
         wanted, found = shard.attributes["body_model"], provenance.file_digest(body_model)
         if wanted != found:
             raise ToolError(
-                f"{body_model}: is not the body that {shard.path} was made with (SHA-256 {found[:12]}, expected {wanted[:12]})"
+                f"{body_model}: is not the body that {shard.path} was made with "
+                f"(SHA-256 {found[:12]}, expected {wanted[:12]})"
             )
         self.shard, self.clip, self.length = shard, clip, clip.length
         self.model = SmplModel.load(body_model)
         self.betas = shard.read_clip(clip, ["betas"])["betas"]
-        layers = ("global_orient", "body_pose", "transl", "intrinsics", "world_from_camera", "layer_valid", "crop_from_source")
+        layers = (
+            "global_orient",
+            "body_pose",
+            "transl",
+            "intrinsics",
+            "world_from_camera",
+            "layer_valid",
+            "crop_from_source",
+        )
         window = shard.read_window(clip, 0, clip.length, layers)
         self.Rh = window["global_orient"].astype(np.float64)
         self.body_pose = window["body_pose"].astype(np.float64)
@@ -108,9 +117,7 @@ class ClipSource:
     mask or a grid are left out; `frame_index` is the frame's number in the clip.
     """
 
-    def __init__(
-        self, shard: Shard, clip: Clip | str, settings: Settings, body_model: Optional[Path] = None
-    ) -> None:
+    def __init__(self, shard: Shard, clip: Clip | str, settings: Settings, body_model: Optional[Path] = None) -> None:
         """Read the clip's small arrays.
 
         Args:

@@ -47,7 +47,9 @@ class Items:
         view = source.views[index]
         pose = source.pose(view)
         nodes = pose_nodes(pose, source.subject, settings)
-        seen = self._train(view, nodes["wbounds"], draws) if self._split == "train" else self._test(view, nodes["wbounds"])
+        seen = (
+            self._train(view, nodes["wbounds"], draws) if self._split == "train" else self._test(view, nodes["wbounds"])
+        )
         latent = index // source.num_cameras
         return {
             **seen,

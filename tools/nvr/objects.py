@@ -123,7 +123,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(
-                f"refused to load {module}.{name}: such a file holds numpy arrays, numbers, strings and plain containers "
+                f"refused to load {module}.{name}: such a file holds arrays, numbers, strings and plain containers "
                 "only. It is of another kind, or hostile: do not open it with pickle"
             )
         return _ALLOWED[module, name]

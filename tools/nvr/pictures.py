@@ -75,9 +75,7 @@ class Undistortion:
         matrix, distortion = camera.K.astype(np.float64), camera.D.astype(np.float64)
         key = (matrix.tobytes(), distortion.tobytes(), *shape)
         if key not in self._maps:
-            self._maps[key] = cv2.initUndistortRectifyMap(
-                matrix, distortion, None, matrix, shape[::-1], cv2.CV_16SC2
-            )
+            self._maps[key] = cv2.initUndistortRectifyMap(matrix, distortion, None, matrix, shape[::-1], cv2.CV_16SC2)
         return self._maps[key]
 
 

@@ -219,6 +219,4 @@ def read_labels(path: Path) -> np.ndarray:
             table = labels_of_palette(colours)
             indices = np.asarray(picture)
             return indices if (table[:20] == np.arange(20)).all() and indices.max() < 20 else table[indices]
-        if picture.mode not in ("RGB", "RGBA"):
-            picture = picture.convert("RGB")
-        return labels_of_colours(np.asarray(picture))
+    return labels_of_colours(cv2.imread(str(path), cv2.IMREAD_COLOR)[..., ::-1])

@@ -108,9 +108,13 @@ class Subject:
         if faces.size and faces.max() >= len(tpts):
             faults.append(f"faces name vertex {faces.max()} of {len(tpts)}")
         if tbw.shape[-1:] != (25,) or tuv.shape != (*tbw.shape[:3], 2):
-            faults.append(f"big-pose grids of shapes {tbw.shape} and {tuv.shape}, expected (X, Y, Z, 25) and (X, Y, Z, 2)")
+            faults.append(
+                f"big-pose grids of shapes {tbw.shape} and {tuv.shape}, expected (X, Y, Z, 25) and (X, Y, Z, 2)"
+            )
         if joints.shape != (24, 3) or parents.shape != (24,):
-            faults.append(f"joints of shape {joints.shape} and parents of shape {parents.shape}, expected (24, 3), (24,)")
+            faults.append(
+                f"joints of shape {joints.shape} and parents of shape {parents.shape}, expected (24, 3), (24,)"
+            )
         if faults:
             raise ValueError("; ".join(faults))
         weights = np.ascontiguousarray(weights, np.float32)

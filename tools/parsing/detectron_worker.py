@@ -2,9 +2,10 @@
 
     python detectron_worker.py WEIGHTS DEVICE
 
-Reads one line per picture from its input, "PICTURE", a tab, "RESULT": a .npy with the picture (H, W, 3) uint8 BGR, and where to
-write an .npz with `boxes` (N, 4) float32 x0 y0 x1 y1 px, `scores` (N,) float32 and `masks` (N, H, ceil(W / 8)) uint8,
-packed bits, in falling order of score. Answers "ready" when loaded, and "done" after each picture.
+Reads one line per picture from its input, "PICTURE", a tab, "RESULT": a .npy with the picture (H, W, 3) uint8 BGR, and
+where to write an .npz with `boxes` (N, 4) float32 x0 y0 x1 y1 px, `scores` (N,) float32 and `masks`
+(N, H, ceil(W / 8)) uint8, packed bits, in falling order of score. Answers
+"ready" when loaded, and "done" after each picture.
 
 The network is the Cascade Mask R-CNN X-152 32x8d FPN that SCHP finetuned on CIHP: one class, scores from 0.5, overlap
 0.95, no augmentation at test time (`mhp_extension/detectron2/configs/Misc/demo.yaml`).

@@ -105,9 +105,7 @@ def parse(
                 persons = [(crop, window) for (owner, _, window), crop in zip(windows, crops) if owner == t]
                 region = subject_region(found[t].boxes[found[t].subject], width, height, params.margin)
                 if region is not None:
-                    results[t] = _cut(
-                        fuse(picture, persons, width, height, region), found[t], keypoints, t, region
-                    )
+                    results[t] = _cut(fuse(picture, persons, width, height, region), found[t], keypoints, t, region)
                 detected += found[t].detected
                 people += len(persons)
         for t, _ in chunk:

@@ -7,12 +7,7 @@ selfie network does not. It is trained on a square round the hips that holds the
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +21,7 @@ from mediapipe.framework.formats import rect_pb2
 from mediapipe.python import packet_creator, packet_getter
 from mediapipe.python._framework_bindings import calculator_graph, image_frame, resource_util, validated_graph_config
 
-logger = logging.getLogger(__name__)
+from tools.chatter import hushed
 
 SIDE_px = 256  # of the network's input and of its mask
 _COMPLEXITY = 1  # the only pose network whose weights are in the wheel
@@ -115,7 +110,8 @@ class Segmenter:
                 }
             )
             self._graph.wait_until_idle()
-        self._time = 0
+            self._time = 0
+            self(np.zeros((SIDE_px, SIDE_px, 3), np.uint8))  # the first call complains about what does not concern it
 
     def __call__(self, patch: np.ndarray) -> np.ndarray:
         """Segment the person in the middle.
@@ -180,22 +176,3 @@ def sample(image: np.ndarray, input_from_source: np.ndarray, side: int) -> np.nd
         matrix[:, 2] += matrix[:, :2] @ np.full(2, (shrink - 1) / 2)
         matrix[:, :2] *= shrink
     return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-@contextlib.contextmanager
-def hushed() -> Iterator[None]:
-    """Catch what C++ code writes to file descriptor 2 and log what is not known to be harmless."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as caught:
-        original = os.dup(2)
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(original, 2)
-            os.close(original)
-            caught.seek(0)
-            for line in caught.read().decode("utf-8", "replace").splitlines():
-                if line.strip() and not any(known in line for known in _HARMLESS):
-                    logger.warning("mediapipe: %s", line)

@@ -39,9 +39,15 @@ def _pose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="1b", choices=_SIZES)
     parser.add_argument("--keypoints", type=int, default=308, choices=(17, 133, 308))
     parser.add_argument("--kpt_threshold", type=float, default=0.3, help="confidence from which a joint is drawn")
-    parser.add_argument("--coords", default="image", choices=("image", "heatmap"), help="px of the picture, or of 192 x 256")
-    parser.add_argument("--box", type=float, nargs=4, action="append", metavar=("X0", "Y0", "X1", "Y1"), help="a person")
-    parser.add_argument("--detector", type=Path, help="yolox_l.onnx, to find people; by default the whole picture is one")
+    parser.add_argument(
+        "--coords", default="image", choices=("image", "heatmap"), help="px of the picture, or of 192 x 256"
+    )
+    parser.add_argument(
+        "--box", type=float, nargs=4, action="append", metavar=("X0", "Y0", "X1", "Y1"), help="a person"
+    )
+    parser.add_argument(
+        "--detector", type=Path, help="yolox_l.onnx, to find people; by default the whole picture is one"
+    )
     parser.add_argument("--pose_checkpoint", type=Path)
 
 

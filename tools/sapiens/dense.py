@@ -20,7 +20,9 @@ _CHANNELS = {"fg-bg-1b": 2, "part-seg-1b": 28}
 def depth(options: argparse.Namespace) -> None:
     """Write the picture and the array of relative depth: float32, source size, NaN in the background."""
     rgb = pictures.read(options.input)
-    path = resolve(f"sapiens-depth-{options.depth_model}", options.depth_checkpoint, options.checkpoint_dir, "--depth_checkpoint")
+    path = resolve(
+        f"sapiens-depth-{options.depth_model}", options.depth_checkpoint, options.checkpoint_dir, "--depth_checkpoint"
+    )
     values = _output(path, 1, rgb, options.device)[..., 0]
     mask = foreground(rgb, options)
     pictures.write(options.output, depth_picture(values, mask))
@@ -31,7 +33,12 @@ def depth(options: argparse.Namespace) -> None:
 def normal(options: argparse.Namespace) -> None:
     """Write the picture and the array of normals: float32, source size, unit length, -1 in the background."""
     rgb = pictures.read(options.input)
-    path = resolve(f"sapiens-normal-{options.normal_model}", options.normal_checkpoint, options.checkpoint_dir, "--normal_checkpoint")
+    path = resolve(
+        f"sapiens-normal-{options.normal_model}",
+        options.normal_checkpoint,
+        options.checkpoint_dir,
+        "--normal_checkpoint",
+    )
     values = unit_normals(_output(path, 3, rgb, options.device))
     mask = foreground(rgb, options)
     pictures.write(options.output, normal_picture(values, mask))

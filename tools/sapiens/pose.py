@@ -88,5 +88,3 @@ def _pixel(xy: np.ndarray) -> tuple[int, int]:
 
 def _colour(name: str) -> tuple[int, int, int]:
     return _COLOURS[0 if name.startswith("left") else 1 if name.startswith("right") else 2]
-
-

@@ -27,6 +27,8 @@ WEIGHT = "big-lama"
 _LABEL = "scene/lama"
 _PAINTINGS = 6  # kept; what was invented once is shown again in the frames that follow
 _WORTH_KEEPING = 0.05  # share of a hole that was painted anew
+_RIM_px = 4.0  # width of that rim, at 512; a wide one shows again what moves with the subject
+_CONTEXT_px = 64.0  # round a sliver, that the network sees, at 512
 _SEEN = 250  # of 255, in a warped mask
 
 Filler = Callable[[Frames, Parsing, Crop, Layers], Scene]
@@ -35,7 +37,11 @@ Painter = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class _Painting:
-    """A frame that was painted: its index, the picture, and where it was invented, shape (H, W)."""
+    """A frame that was painted: its index, the picture, and where it may be shown again, shape (H, W), bool.
+
+    That is where it was invented and a rim of what was known beside it, which fills the slivers that differ from
+    frame to frame.
+    """
 
     index: int
     rgb: np.ndarray
@@ -77,7 +83,10 @@ def paint(network: Painter, filled: Scene, crop: Crop, motion: Motion) -> Scene:
     """
     rgb = Scene.spool("rgb")
     paintings: deque[_Painting] = deque(maxlen=_PAINTINGS)
-    runs = 0
+    pixels = 0
+    scale = max(crop.rgb.frame_shape[:2]) / 512
+    radius = max(int(_RIM_px * scale), 1)
+    brush = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     for t, (picture, origin, inside) in enumerate(zip(filled.rgb, filled.origin, crop.inside)):
         hole = origin == SCENE_INPAINTED
         if not hole.any():
@@ -88,14 +97,24 @@ def paint(network: Painter, filled: Scene, crop: Crop, motion: Motion) -> Scene:
             if rest.any():
                 _show_again(picture, rest, painting, t, crop, motion)
         if rest.any():
-            painted = network(picture, rest | ~inside)
-            picture[rest] = painted[rest]
-            runs += 1
-            if rest.sum() > _WORTH_KEEPING * hole.sum():
-                paintings.append(_Painting(t, picture.copy(), hole))
+            much = rest.sum() > _WORTH_KEEPING * hole.sum()
+            part = (slice(None), slice(None)) if much else _round(rest, scale)
+            painted = network(picture[part], (rest | ~inside)[part])
+            picture[part][rest[part]] = painted[rest[part]]
+            pixels += rest[part].size
+            if much:
+                paintings.append(_Painting(t, picture.copy(), cv2.dilate(hole.astype(np.uint8), brush) > 0))
         rgb.append(picture)
-    quality = {**filled.quality, "painted_frames": runs / max(len(filled.valid), 1)}
+    whole = max(int(np.prod(filled.origin.shape)), 1)
+    quality = {**filled.quality, "painted_share": pixels / whole}  # of all pixels, that went through the network
     return Scene(rgb=rgb.finish(), origin=filled.origin, valid=filled.valid, quality=quality)
+
+
+def _round(rest: np.ndarray, scale: float) -> tuple[slice, slice]:
+    """Rows and columns of some pixels with what the network needs to see round them."""
+    x, y, width, height = cv2.boundingRect(rest.astype(np.uint8))
+    margin = int(_CONTEXT_px * scale)
+    return slice(max(y - margin, 0), y + height + margin), slice(max(x - margin, 0), x + width + margin)
 
 
 def _show_again(picture: np.ndarray, rest: np.ndarray, painting: _Painting, t: int, crop: Crop, motion: Motion) -> None:

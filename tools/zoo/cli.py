@@ -22,7 +22,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--manifest", type=Path, default=zoo.MANIFEST, help="list of weights")
     commands = parser.add_subparsers(dest="command", required=True)
     names = "names, groups, or backends such as surface/sapiens"
-    for command, told in (("list", "what there is, and what of it is here"), ("check", "compare files with their sums")):
+    for command, told in (
+        ("list", "what there is, and what of it is here"),
+        ("check", "compare files with their sums"),
+    ):
         commands.add_parser(command, help=told).add_argument("names", nargs="*", help=f"{names}; all by default")
     get = commands.add_parser("fetch", help="download")
     get.add_argument("names", nargs="+", help=names)

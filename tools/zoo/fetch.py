@@ -59,9 +59,7 @@ def select(manifest: Manifest, names: Iterable[str]) -> list[Weight]:
     """
     found: dict[str, Weight] = {}
     for name in names:
-        chosen = [
-            entry for entry in manifest.weights.values() if name in (entry.name, entry.group, *entry.backends)
-        ]
+        chosen = [entry for entry in manifest.weights.values() if name in (entry.name, entry.group, *entry.backends)]
         if not chosen:
             raise ToolError(f"no weight, group or backend is called {name!r}; see `python -m tools zoo list`")
         found.update((entry.name, entry) for entry in chosen)

@@ -63,11 +63,18 @@ def test_backends_name_weights_that_list_them(stage):
         for wanted in zoo.names(backend, backend.params()):
             assert f"{stage.name}/{name}" in zoo.weight(wanted).backends
         for template in backend.weights:
-            template.format(**{key: "" for key in sizes})
+            template.format(**dict.fromkeys(sizes, ""))
 
 
 def test_every_backend_a_weight_lists_is_declared_or_planned():
-    planned = {"keypoints/hrnet", "keypoints/easymocap", "body/easymocap", "body/pare", "parsing/schp", "train/diffusion"}
+    planned = {
+        "keypoints/hrnet",
+        "keypoints/easymocap",
+        "body/easymocap",
+        "body/pare",
+        "parsing/schp",
+        "train/diffusion",
+    }
     declared = {f"{stage.name}/{name}" for stage in STAGES.values() for name in stage.backends}
     listed = {name for entry in zoo.manifest().weights.values() for name in entry.backends}
     assert listed <= declared | planned
@@ -126,7 +133,9 @@ def test_a_file_of_the_wrong_size_counts_as_missing(folder):
 
 
 def test_an_unknown_key_of_a_manifest_is_said(tmp_path):
-    (tmp_path / "w.yaml").write_text('{"weights": {"a": {"title": "", "file": "", "format": "", "licence": "", "sha": ""}}}')
+    (tmp_path / "w.yaml").write_text(
+        '{"weights": {"a": {"title": "", "file": "", "format": "", "licence": "", "sha": ""}}}'
+    )
     with pytest.raises(ToolError, match="a: unknown key sha"):
         zoo.read(tmp_path / "w.yaml")
 

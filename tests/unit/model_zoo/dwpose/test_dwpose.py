@@ -128,15 +128,21 @@ def test_without_a_box_the_whole_picture_is_taken(tmp_path):
 def test_the_input_is_normalised_red_first():
     rgb = np.full((384, 288, 3), (200, 100, 50), np.uint8)
     x = pose.prepare(rgb, region_of(np.array([0, 0, 288, 384]), padding=1.0))
-    np.testing.assert_allclose(x[:, 100, 100], [(200 - 123.675) / 58.395, (100 - 116.28) / 57.12, (50 - 103.53) / 57.375], rtol=1e-5)
-    assert cut(rgb, region_of(np.array([280, 0, 568, 384]), padding=1.0).matrix((288, 384)), (288, 384))[5, 200].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(
+        x[:, 100, 100], [(200 - 123.675) / 58.395, (100 - 116.28) / 57.12, (50 - 103.53) / 57.375], rtol=1e-5
+    )
+    assert cut(rgb, region_of(np.array([280, 0, 568, 384]), padding=1.0).matrix((288, 384)), (288, 384))[
+        5, 200
+    ].tolist() == [0, 0, 0]
 
 
 def test_other_networks_are_said_to_be_others(tmp_path):
     path = constant_network(tmp_path / "a.onnx", [1, 3, 640, 640], {"output": np.zeros((1, 10, 85))})
     with pytest.raises(ValueError, match="it is not YOLOX"):
         yolox.Detector(path)(np.zeros((10, 10, 3), np.uint8))
-    path = constant_network(tmp_path / "b.onnx", [1, 3, 384, 288], {"x": np.zeros((1, 17, 576)), "y": np.zeros((1, 17, 768))})
+    path = constant_network(
+        tmp_path / "b.onnx", [1, 3, 384, 288], {"x": np.zeros((1, 17, 576)), "y": np.zeros((1, 17, 768))}
+    )
     with pytest.raises(ValueError, match="it is not DWPose"):
         pose.Poser(path)([np.zeros((10, 10, 3), np.uint8)], [np.array([0, 0, 5, 5])])
     path = constant_network(tmp_path / "c.onnx", [1, 3, 32, 32], {"output": np.zeros((1, 8400, 85))})

@@ -112,7 +112,9 @@ def test_a_stand_in_cannot_be_made_to_call_anything(tmp_path):
 
 
 @pytest.mark.parametrize("form", tensors.FORMATS)
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x80\x02}", b"\xff" * 64, (1 << 60).to_bytes(8, "little") + b"{}"])
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\x03\x04", b"\x80\x02}", b"\xff" * 64, (1 << 60).to_bytes(8, "little") + b"{}"]
+)
 def test_damaged_files_are_said_to_be_damaged(tmp_path, form, data):
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(ValueError):
@@ -181,7 +183,11 @@ def test_what_is_no_torchscript_is_said(tmp_path):
 def graph(path, nodes, initializers=()):
     value = onnx.helper.make_tensor_value_info
     made = onnx.helper.make_graph(
-        nodes, "g", [value("x", onnx.TensorProto.FLOAT, [2])], [value("y", onnx.TensorProto.FLOAT, [2])], list(initializers)
+        nodes,
+        "g",
+        [value("x", onnx.TensorProto.FLOAT, [2])],
+        [value("y", onnx.TensorProto.FLOAT, [2])],
+        list(initializers),
     )
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
@@ -196,7 +202,9 @@ def test_onnx_runs(tmp_path):
 def test_onnx_that_refers_to_other_files_is_refused(tmp_path):
     np.array([1.0, 2.0], np.float32).tofile(tmp_path / "secret.bin")
     for location in ("secret.bin", "../secret.bin", str(tmp_path / "secret.bin")):
-        tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2], data_location=onnx.TensorProto.EXTERNAL)
+        tensor = onnx.TensorProto(
+            name="w", data_type=onnx.TensorProto.FLOAT, dims=[2], data_location=onnx.TensorProto.EXTERNAL
+        )
         tensor.external_data.add(key="location", value=location)
         path = graph(tmp_path / "a.onnx", [onnx.helper.make_node("Add", ["x", "w"], ["y"])], [tensor])
         with pytest.raises(ValueError, match="not a readable ONNX network"):

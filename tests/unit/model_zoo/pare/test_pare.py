@@ -9,7 +9,9 @@ from model_zoo.pare.network import Pare, PareConfig, betas, published_names, rot
 from tests.plain_hrnet import PlainHrnet, randomised
 
 SMALL = PareConfig(
-    HrnetConfig(width=4, joints=24, bottlenecks=1, modules=(1, 1, 1), blocks=1, input_size=(64, 64)), filters=6, features=3
+    HrnetConfig(width=4, joints=24, bottlenecks=1, modules=(1, 1, 1), blocks=1, input_size=(64, 64)),
+    filters=6,
+    features=3,
 )
 
 
@@ -69,7 +71,9 @@ def plain(state, x):
         y = features[branch]
         for step in range(branch):
             name = f"upsample_stage_{branch + 1}"
-            y = hrnet.norm(hrnet.conv(resize_by_two(y), f"{name}.{4 * step + 1}"), f"{name}.{4 * step + 2}").clamp(min=0)
+            y = hrnet.norm(hrnet.conv(resize_by_two(y), f"{name}.{4 * step + 1}"), f"{name}.{4 * step + 2}").clamp(
+                min=0
+            )
         joined.append(y)
     head = PlainHrnet(state, "head.")
 
@@ -125,5 +129,7 @@ def test_rotations_are_of_interleaved_columns():
 
 
 def test_names_of_the_published_checkpoint():
-    state = {key: torch.ones(1) for key in ("model.backbone.conv1.weight", "model.smpl.smpl.betas", "loss.weight", "head.x")}
+    state = {
+        key: torch.ones(1) for key in ("model.backbone.conv1.weight", "model.smpl.smpl.betas", "loss.weight", "head.x")
+    }
     assert list(published_names(state)) == ["backbone.conv1.weight", "head.x"]

@@ -10,9 +10,9 @@ from workflow.conventions import COCO_WHOLEBODY
 
 def gaussian(points, sigma=2.0, shape=(256, 192), height=0.8):
     y, x = np.mgrid[: shape[0], : shape[1]]
-    return np.stack(
-        [height * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]
-    ).astype(np.float32)
+    return np.stack([height * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2)) for px, py in points]).astype(
+        np.float32
+    )
 
 
 def test_peaks_are_found_below_a_pixel():
@@ -28,7 +28,11 @@ def test_a_peak_at_the_border_stays_near_it():
 
 
 def test_flat_heatmaps_do_not_throw_joints_away():
-    found = peaks(np.stack([np.zeros((256, 192), np.float32), np.full((256, 192), -1, np.float32), np.ones((256, 192), np.float32)]))
+    found = peaks(
+        np.stack(
+            [np.zeros((256, 192), np.float32), np.full((256, 192), -1, np.float32), np.ones((256, 192), np.float32)]
+        )
+    )
     assert np.isfinite(found).all()
     assert np.abs(found[:, :2]).max() <= 3.0
     assert found[:, 2].tolist() == [0, -1, 1]

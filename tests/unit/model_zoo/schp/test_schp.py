@@ -69,7 +69,9 @@ def test_normalisation_is_that_of_inplace_abn():
     layer = randomised(Abn(6)).double()
     assert bool((layer.weight < 0).any())
     x = torch.randn(2, 6, 3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    w, b, mean, var = (value[:, None, None] for value in (layer.weight, layer.bias, layer.running_mean, layer.running_var))
+    w, b, mean, var = (
+        value[:, None, None] for value in (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+    )
     y = (x - mean) * (var + 1e-5) ** -0.5 * (w.abs() + 1e-5) + b
     torch.testing.assert_close(layer(x), torch.where(y > 0, y, 0.01 * y))
     layer.active = False
@@ -208,7 +210,9 @@ def test_the_network_sees_the_window_centred(width, height):
 def enlarge(logits, window, width, height):
     """The original's way in double precision: to 473 x 473 with aligned corners, then back to the window's pixels."""
     side = logits.shape[-1]
-    big = functional.interpolate(torch.from_numpy(logits)[None].double(), (side - 1) * 4 + 1, mode="bilinear", align_corners=True)[0].numpy()
+    big = functional.interpolate(
+        torch.from_numpy(logits)[None].double(), (side - 1) * 4 + 1, mode="bilinear", align_corners=True
+    )[0].numpy()
     size = big.shape[-1]
     matrix = window.square_from_image(size)
     out = np.zeros((len(logits), window.y1 - window.y0 + 1, window.x1 - window.x0 + 1))
@@ -218,7 +222,9 @@ def enlarge(logits, window, width, height):
             i, j = (min(max(int(np.floor(value + 1e-9)), 0), size - 2) for value in (u, v))
             a, b = u - i, v - j
             p = big[:, j : j + 2, i : i + 2]
-            out[:, row, column] = (p[:, 0, 0] * (1 - a) + p[:, 0, 1] * a) * (1 - b) + (p[:, 1, 0] * (1 - a) + p[:, 1, 1] * a) * b
+            out[:, row, column] = (p[:, 0, 0] * (1 - a) + p[:, 0, 1] * a) * (1 - b) + (
+                p[:, 1, 0] * (1 - a) + p[:, 1, 1] * a
+            ) * b
     return out
 
 

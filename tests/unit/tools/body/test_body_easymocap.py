@@ -58,7 +58,9 @@ def made(tmp_path, monkeypatch):
         commit = fake_easymocap.checkout(tmp_path / "EasyMocap", told)
         monkeypatch.setattr(easymocap, "COMMIT", commit[:7])
         np.savez(tmp_path / "body.npz", **examples.body_model())
-        params = EasymocapParams(checkout=str(tmp_path / "EasyMocap"), python=sys.executable, max_dropped=2, device="cpu")
+        params = EasymocapParams(
+            checkout=str(tmp_path / "EasyMocap"), python=sys.executable, max_dropped=2, device="cpu"
+        )
         return params, {"body_model": tmp_path / "body.npz"}
 
     return make

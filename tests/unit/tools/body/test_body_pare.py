@@ -1,5 +1,8 @@
 """body/pare through load and call: a stand-in network whose answer is known, taken as it is and refined."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +21,9 @@ from workflow.stages.frames import Frames
 from workflow.stages.keypoints import Keypoints
 
 NETWORK = PareConfig(
-    HrnetConfig(width=2, joints=24, bottlenecks=1, modules=(1, 1, 1), blocks=1, input_size=(64, 64)), filters=3, features=2
+    HrnetConfig(width=2, joints=24, bottlenecks=1, modules=(1, 1, 1), blocks=1, input_size=(64, 64)),
+    filters=3,
+    features=2,
 )
 COUNT, HEIGHT, WIDTH = 6, 360, 480
 TRANSL = np.array([0.2, 0.1, 4.0])
@@ -64,7 +69,9 @@ def observed(carried, betas):
     """The observed points (29, 3), m, at the true place."""
     pose, _ = truth()
     matrices = torch.from_numpy(pose_matrices(pose[None, 0], pose[None, 1:].reshape(1, 69)))
-    points = carried[0].first(len(OBSERVED)).posed(State(matrices, torch.from_numpy(TRANSL)[None], torch.from_numpy(betas)))
+    points = (
+        carried[0].first(len(OBSERVED)).posed(State(matrices, torch.from_numpy(TRANSL)[None], torch.from_numpy(betas)))
+    )
     return points.points_TP3[0].numpy()
 
 
@@ -145,7 +152,9 @@ def test_translation_is_the_weighted_least_squares_of_the_contract():
         rows, right = [], []
         body = [(points[t, j], xy[t, j], confidence[t, j]) for j in (0, *range(5, 17))]
         for a, b in ((5, 6), (11, 12)):
-            body.append(((points[t, a] + points[t, b]) / 2, (xy[t, a] + xy[t, b]) / 2, min(confidence[t, a], confidence[t, b])))
+            body.append(
+                ((points[t, a] + points[t, b]) / 2, (xy[t, a] + xy[t, b]) / 2, min(confidence[t, a], confidence[t, b]))
+            )
         assert len(body) == 15
         for (x, y, z), (u, v), c in body:
             rows += [c * np.array([1, 0, -(u - 240) / 400]), c * np.array([0, 1, -(v - 180) / 400])]
@@ -171,3 +180,32 @@ def test_a_checkpoint_of_another_form_is_told(files):
     torch.save({"state_dict": {"model.backbone.conv1.weight": torch.ones(2)}}, files["pare-checkpoint"])
     with pytest.raises(ToolError, match="another architecture"):
         backend.load(PareParams(device="cpu"), files)
+
+
+class CfgNode(dict):
+    """Settings as the training framework keeps them."""
+
+
+class ModelCheckpoint:
+    """A callback, by whose class its state is filed."""
+
+
+def test_settings_beside_the_tensors_are_read_past(files, carried, monkeypatch):
+    names = {CfgNode: "yacs.config", ModelCheckpoint: "pytorch_lightning.callbacks.model_checkpoint"}
+    for kind, name in names.items():
+        module = types.ModuleType(name)
+        setattr(module, kind.__name__, kind)
+        monkeypatch.setattr(kind, "__module__", name)
+        parts = name.split(".")
+        for k in range(1, len(parts)):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:k]), types.ModuleType(".".join(parts[:k])))
+        monkeypatch.setitem(sys.modules, name, module)
+    content = torch.load(files["pare-checkpoint"], weights_only=True)
+    settings = CfgNode(lr=1e-4, model=CfgNode(layers=[1, 2]))
+    settings.__dict__["frozen"] = True
+    content |= {"hyper_parameters": settings, "callbacks": {ModelCheckpoint: {"best": np.float64(3)}}}
+    torch.save(content, files["pare-checkpoint"])
+    for name in names.values():
+        monkeypatch.delitem(sys.modules, name)
+    found = backend.load(PareParams(refine=False, device="cpu"), files)(*clip(carried, truth()[1]))
+    assert found.valid.all()

@@ -151,11 +151,15 @@ def test_initial_translation_solves_and_copies():
     moved = points + Th[:, None]
     confidence = np.ones((4, 25))
     confidence[2] = 0.4  # 15 * 0.4 < 7.5
-    found = fit.initial_translation(*(torch.from_numpy(each) for each in (points, moved[..., :2] / moved[..., 2:], confidence)))
+    found = fit.initial_translation(
+        *(torch.from_numpy(each) for each in (points, moved[..., :2] / moved[..., 2:], confidence))
+    )
     np.testing.assert_allclose(found[[0, 1, 3]], Th[[0, 1, 3]], atol=1e-9)
     np.testing.assert_array_equal(found[2], found[1])
     confidence[0] = 0
-    again = fit.initial_translation(*(torch.from_numpy(each) for each in (points, moved[..., :2] / moved[..., 2:], confidence)))
+    again = fit.initial_translation(
+        *(torch.from_numpy(each) for each in (points, moved[..., :2] / moved[..., 2:], confidence))
+    )
     np.testing.assert_allclose(again[0], Th[1], atol=1e-9)  # the first there is
 
 
@@ -173,8 +177,8 @@ def test_a_known_body_is_found_again(model, rows, frames):
     seen = points @ K.T
     keypoints = np.concatenate([seen[..., :2] / seen[..., 2:], np.ones((frames, 25, 1))], -1)
     rng = np.random.RandomState(4)
-    start = fit.Start(*(torch.from_numpy(each) for each in (
-        Rh + 0.1 * rng.randn(frames, 3), poses + 0.03 * rng.randn(frames, 69), np.tile(shapes, (frames, 1)))))  # fmt: skip
+    guess = (Rh + 0.1 * rng.randn(frames, 3), poses + 0.03 * rng.randn(frames, 69), np.tile(shapes, (frames, 1)))
+    start = fit.Start(*(torch.from_numpy(each) for each in guess))
     found = fit.fit(model, rows, keypoints, K, start, max_steps=12)
     again = found.keypoints.numpy() @ K.T
     error = np.linalg.norm(again[..., :2] / again[..., 2:] - keypoints[..., :2], axis=-1)

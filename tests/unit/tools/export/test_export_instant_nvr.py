@@ -17,7 +17,6 @@ from tools.export.annotations import annotation
 from tools.export.body import Surface, write_uv_obj
 from tools.export.instant_nvr import Options, export
 from tools.nvr.dataset import NvrDataset
-from tools.nvr.objects import load_npy
 from tools.nvr.settings import Settings
 from workflow.errors import ToolError
 from workflow.shard_reader import Shard
@@ -115,7 +114,9 @@ def test_samples_are_those_of_the_shard(root, base, shard):
         for name in a.keys() - {"rgb", "frame_dim"}:
             np.testing.assert_allclose(np.asarray(a[name], float), np.asarray(b[name], float), atol=3e-6, err_msg=name)
         assert np.abs(a["rgb"] - b["rgb"]).mean() < 0.05  # JPEG
-        assert {k: getattr(v, "dtype", None) for k, v in a.items()} == {k: getattr(v, "dtype", None) for k, v in b.items()}
+        assert {k: getattr(v, "dtype", None) for k, v in a.items()} == {
+            k: getattr(v, "dtype", None) for k, v in b.items()
+        }
 
 
 def test_stored_grids_name_the_weights_of_the_nearest(root, shard):

@@ -77,7 +77,9 @@ def test_a_data_root_of_the_originals(tmp_path, model):
         world = np.load(tmp_path / f"root/smpl_vertices/{i}.npy")
         np.testing.assert_allclose(camera, world @ R.T + T.T, atol=5e-6)
         np.testing.assert_allclose(body["joints"][i][0], joints[0] + body["transl"][i], atol=1e-6)
-    np.testing.assert_allclose(body["world_from_camera"][0] @ np.append(R @ (1, 2, 3) + T.ravel(), 1), (1, 2, 3, 1), atol=1e-5)
+    np.testing.assert_allclose(
+        body["world_from_camera"][0] @ np.append(R @ (1, 2, 3) + T.ravel(), 1), (1, 2, 3, 1), atol=1e-5
+    )
     frames, parsing, keypoints = (artifact(tmp_path / "work", kind) for kind in (Frames, Parsing, Keypoints))
     np.testing.assert_allclose(frames["timestamps"], [0, 0.1, 0.2])
     assert parsing["labels"].max() < 20 and parsing["valid"].all()
@@ -103,7 +105,10 @@ def test_several_cameras_are_several_clips(tmp_path, model):
     manifest = catalog.read_manifest(tmp_path / "work/work/s00000/clips.json")
     assert len(manifest.clips) == 2
     poses = [artifact(tmp_path / "work", Body, clip=row.id) for row in manifest.clips]
-    in_world = [np.einsum("ab,jb->ja", p["world_from_camera"][0][:3, :3], p["joints"][0]) + p["world_from_camera"][0][:3, 3] for p in poses]  # fmt: skip
+    in_world = []
+    for pose in poses:
+        world_from_camera = pose["world_from_camera"][0]
+        in_world.append(pose["joints"][0] @ world_from_camera[:3, :3].T + world_from_camera[:3, 3])
     np.testing.assert_allclose(in_world[0], in_world[1], atol=1e-5)
 
 
@@ -126,7 +131,8 @@ def easymocap(root, poses=69, cameras=False):
         image = root / f"made/images/{nvr_example.SUB}/{i:06d}.jpg"
         image.rename(root / f"images/me/{i:06d}.jpg")
         if i != 1:
-            result = [{"id": 0, "Rh": [[3.0, 0, 0.1]], "Th": [[0.05, 0.1, 2.6 + i]], "poses": [[0.1] * poses], "shapes": [[0.2] * 10]}]  # fmt: skip
+            found = {"Rh": [[3.0, 0, 0.1]], "Th": [[0.05, 0.1, 2.6 + i]], "poses": [[0.1] * poses]}
+            result = [{"id": 0, **found, "shapes": [[0.2] * 10]}]
             content = {"annots": result} if i == 2 else result
             (root / f"output/sv1p/smpl/{i:06d}.json").write_text(json.dumps(content))
         people = [
@@ -135,8 +141,9 @@ def easymocap(root, poses=69, cameras=False):
         ]
         (root / f"annots/me/{i:06d}.json").write_text(json.dumps({"annots": people if i < 2 else []}))
     if cameras:
-        for name, entries in (("intri.yml", {"K": np.array([[200.0, 0, 60], [0, 210, 70], [0, 0, 1]]), "dist": np.zeros((1, 5))}),
-                              ("extri.yml", {"R": np.array([[0.0], [0.1], [0]]), "T": np.array([[0.1], [0.2], [0.3]])})):  # fmt: skip
+        matrix = np.array([[200.0, 0, 60], [0, 210, 70], [0, 0, 1]])
+        outer = {"R": np.array([[0.0], [0.1], [0]]), "T": np.array([[0.1], [0.2], [0.3]])}
+        for name, entries in (("intri.yml", {"K": matrix, "dist": np.zeros((1, 5))}), ("extri.yml", outer)):
             file = cv2.FileStorage(str(root / name), cv2.FILE_STORAGE_WRITE)
             file.startWriteStruct("names", cv2.FileNode_SEQ)
             for each in ("10", "me"):

@@ -21,7 +21,9 @@ def person(t, x, height, seed):
     """Somebody as EasyMocap tells it: box with score, 25 joints inside it."""
     rng = np.random.default_rng(100 * seed + t)
     box = [x - height / 4, 60 - height / 2, x + height / 4, 60 + height / 2, 0.87]
-    joints = np.column_stack([rng.uniform(box[0], box[2], 25), rng.uniform(box[1], box[3], 25), rng.uniform(0.2, 0.95, 25)])
+    joints = np.column_stack(
+        [rng.uniform(box[0], box[2], 25), rng.uniform(box[1], box[3], 25), rng.uniform(0.2, 0.95, 25)]
+    )
     joints[19:] = 0  # yolo-hrnet knows no feet
     return {"bbox": box, "keypoints": joints.tolist()}
 
@@ -140,7 +142,12 @@ def test_a_checkout_that_is_not_whole_is_told(made, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", '{"annots": [{"bbox": [1, 2, 3]}]}', json.dumps({"annots": [{"bbox": [1, 2, 3, 4, 0.5], "keypoints": [[1, 2]]}]})],
+    [
+        "",
+        "[]",
+        '{"annots": [{"bbox": [1, 2, 3]}]}',
+        json.dumps({"annots": [{"bbox": [1, 2, 3, 4, 0.5], "keypoints": [[1, 2]]}]}),
+    ],
 )
 def test_annotations_of_another_form_are_told(tmp_path, content):
     path = tmp_path / "000000.json"

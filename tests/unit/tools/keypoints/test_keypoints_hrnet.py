@@ -62,7 +62,7 @@ def planted_pose():
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not name.endswith("running_var"):
                 tensor.zero_()
-        for name, module in network.named_modules():
+        for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.weight.fill_(1.0)
         for conv in (network.conv1, network.conv2, network.transition1[0][0]):
@@ -158,7 +158,9 @@ def test_damaged_weights_are_told(files, name, spoil, told):
 
 
 def test_weights_of_another_network_are_told(files):
-    torch.save(PoseHrnet(HrnetConfig(width=8, bottlenecks=1, modules=(1, 1, 1), blocks=1)).state_dict(), files["hrnet-w48"])
+    torch.save(
+        PoseHrnet(HrnetConfig(width=8, bottlenecks=1, modules=(1, 1, 1), blocks=1)).state_dict(), files["hrnet-w48"]
+    )
     with pytest.raises(ToolError, match="another architecture"):
         backend.load(HrnetParams(device="cpu"), files)
 

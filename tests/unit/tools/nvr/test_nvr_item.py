@@ -301,7 +301,9 @@ def test_default_collation_adds_a_batch_of_one(root):
 
 def test_frames_are_chosen_once(tmp_path):
     nvr_example.write_root(tmp_path / "r", frames=5)
-    dataset = NvrDataset.of_root(tmp_path / "r", "test", Settings(begin_ith_frame=1, num_train_frame=2, frame_interval=2))
+    dataset = NvrDataset.of_root(
+        tmp_path / "r", "test", Settings(begin_ith_frame=1, num_train_frame=2, frame_interval=2)
+    )
     assert [item["frame_index"] for item in dataset] == [1, 3]
     assert [float(item["frame_dim"]) for item in dataset] == [0, 0.5]
 

@@ -20,8 +20,11 @@ class Hostile:
 
 
 def test_reads_what_numpy_writes(tmp_path):
-    content = {"cams": {"K": [np.eye(3, dtype=np.float32)], "T": [np.arange(3.0)[:, None]]},
-               "ims": [{"ims": ["images/a/000000.jpg"]}, {"ims": np.array(["b", "cd"])}], "n": np.float64(2.5)}  # fmt: skip
+    content = {
+        "cams": {"K": [np.eye(3, dtype=np.float32)], "T": [np.arange(3.0)[:, None]]},
+        "ims": [{"ims": ["images/a/000000.jpg"]}, {"ims": np.array(["b", "cd"])}],
+        "n": np.float64(2.5),
+    }
     np.save(tmp_path / "a.npy", content, allow_pickle=True)
     found = load_npy(tmp_path / "a.npy")
     assert found["cams"]["K"][0].dtype == np.float32 and np.array_equal(found["cams"]["K"][0], np.eye(3))

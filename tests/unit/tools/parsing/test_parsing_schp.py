@@ -189,7 +189,8 @@ class DefaultPredictor:
         if bgr.max() == 77:
             raise RuntimeError("a picture it does not like")
         bright = bgr.max(2) > 128
-        masks = np.stack([bright & (np.arange(bgr.shape[1]) >= 80)[None], bright & (np.arange(bgr.shape[1]) < 80)[None]])
+        right = (np.arange(bgr.shape[1]) >= 80)[None]
+        masks = np.stack([bright & right, bright & ~right])
         boxes = []
         for mask in masks:
             rows, columns = np.nonzero(mask)

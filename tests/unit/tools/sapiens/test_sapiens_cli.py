@@ -79,7 +79,23 @@ def place(tmp_path, monkeypatch):
 
 
 def test_depth(place):
-    assert cli.main(["depth", "in.png", "out.png", "out.npy", "--depth_model", "1b", "--seg_model", "fg-bg-1b", "--device", "cpu"]) == 0
+    assert (
+        cli.main(
+            [
+                "depth",
+                "in.png",
+                "out.png",
+                "out.npy",
+                "--depth_model",
+                "1b",
+                "--seg_model",
+                "fg-bg-1b",
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
     values, picture = np.load("out.npy"), cv2.imread("out.png")
     assert values.dtype == np.float32 and values.shape == SIZE and picture.shape == (*SIZE, 3)
     outside = np.isnan(values)
@@ -120,7 +136,9 @@ def spotted():
 @pytest.mark.parametrize("how", [["p.json"], ["--output_json", "p.json"]], ids=["third", "option"])
 def test_pose(place, how):
     spotted()
-    assert cli.main(["pose", "in.png", "out.png", *how, "--model", "1b", "--kpt_threshold", "0.3", "--device", "cpu"]) == 0
+    assert (
+        cli.main(["pose", "in.png", "out.png", *how, "--model", "1b", "--kpt_threshold", "0.3", "--device", "cpu"]) == 0
+    )
     (person,) = json.loads((place / "p.json").read_text())
     assert len(person) == 308
     x, y, confidence = person["left_wrist"]
@@ -171,5 +189,15 @@ def test_bad_files_are_said(place):
     with pytest.raises(ToolError, match="is no picture format"):
         cli.main(["normal", "in.png", "out.nothing", "--device", "cpu"])
     with pytest.raises(ToolError, match="sapiens depth: .*another network"):
-        cli.main(["depth", "in.png", "out.png", "--depth_checkpoint", str(script(Normal(), place / "n.pt2")), "--device", "cpu"])
+        cli.main(
+            [
+                "depth",
+                "in.png",
+                "out.png",
+                "--depth_checkpoint",
+                str(script(Normal(), place / "n.pt2")),
+                "--device",
+                "cpu",
+            ]
+        )
     assert not (place / "out.png").exists()

@@ -92,7 +92,7 @@ def test_a_place_is_painted_once(tmp_path):
     hole = scene.origin[2] == SCENE_INPAINTED
     for t in (7, 15):
         np.testing.assert_array_equal(scene.rgb[t][hole], scene.rgb[2][hole])
-    assert scene.quality["painted_frames"] == pytest.approx(1 / clips.FRAMES)
+    assert scene.quality["painted_share"] == pytest.approx(1 / clips.FRAMES)
 
 
 def test_a_painted_place_moves_with_the_camera(tmp_path):
@@ -110,8 +110,7 @@ def test_a_painted_place_moves_with_the_camera(tmp_path):
 
     before = clips.fill(inputs)
     scene = paint(noise, before, inputs[2], estimate(inputs[0].rgb, inputs[1].matte))
-    assert len(calls) < clips.FRAMES
-    assert calls[0] == max(calls)
+    assert calls[0] == max(calls) and sorted(calls)[-3] < 0.2 * calls[0]
     last = scene.origin[15] == SCENE_INPAINTED
     assert last.any()
     both = last & (scene.origin[14] == SCENE_INPAINTED)

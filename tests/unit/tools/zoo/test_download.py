@@ -92,7 +92,10 @@ def no_proxy(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def get(urls, target, wanted=Wanted(len(DATA), SHA)):
+WANTED = Wanted(len(DATA), SHA)
+
+
+def get(urls, target, wanted=WANTED):
     told = []
     found = download(urls, target, wanted, lambda done, total: told.append((done, total)), wait_s=0.0)
     return found, told

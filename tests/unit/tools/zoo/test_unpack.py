@@ -40,7 +40,10 @@ def test_wanted_members_are_taken_out(tmp_path, kind):
     entries = [("top/data/a.bin", b"one"), ("top/b.bin", b"two"), ("top/c/", b"")]
     path = tmp_path / "archive"
     if kind == "zip":
-        zipped(path, [(name, data, 0o644 | (stat.S_IFDIR if name.endswith("/") else stat.S_IFREG)) for name, data in entries])
+        zipped(
+            path,
+            [(name, data, 0o644 | (stat.S_IFDIR if name.endswith("/") else stat.S_IFREG)) for name, data in entries],
+        )
     else:
         tarred(path, [(name, data, tarfile.DIRTYPE if name.endswith("/") else REG) for name, data in entries])
     unpack.take(path, kind, {"data/a.bin": tmp_path / "out" / "a", "top/b.bin": tmp_path / "out" / "b"})

@@ -24,9 +24,15 @@ def place(tmp_path):
     site = (tmp_path / "site").as_uri()
     common = {"format": "state_dict", "licence": "MIT", "page": "https://example.org"}
     weights = {
-        "published": {"title": "with sums", "file": "a/net.pt", "urls": [f"{site}/absent", f"{site}/net.pt"], "bytes": 20, "sha256": SHA, **common},
+        "published": {
+            "title": "with sums", "file": "a/net.pt", "urls": [f"{site}/absent", f"{site}/net.pt"], "bytes": 20,
+            "sha256": SHA, **common,
+        },
         "unpublished": {"title": "without", "file": "b/free.pt", "urls": [f"{site}/net.pt"], "group": "some", **common},
-        "form": {"title": "asks", "file": "c/asked.pkl", "form": "Register there.", "group": "some", "backends": ["body/x"], **common},
+        "form": {
+            "title": "asks", "file": "c/asked.pkl", "form": "Register there.", "group": "some", "backends": ["body/x"],
+            **common,
+        },
         "one": {"title": "1", "file": "one.bin", "archive": "both", "member": "data/one.bin", **common},
         "two": {"title": "2", "file": "two.bin", "archive": "both", "member": "data/two.bin", **common},
     }  # fmt: skip

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tools.keypoints.chatter import hushed, unexpected
+from tools.chatter import hushed, unexpected
 
 
 def test_known_chatter_is_dropped_and_the_rest_kept():
