@@ -21,6 +21,7 @@ COMMANDS = {
     "catalog": "tools.catalog.cli",
     "sapiens": "tools.sapiens.cli",
     "shards": "tools.shards.cli",
+    "synthetic": "tools.synthetic.cli",
     "tally": "tools.report.tally",
     "zoo": "tools.zoo.cli",
 }

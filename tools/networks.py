@@ -86,9 +86,17 @@ def runner(
         Maps arrays (N, ...), N at least 1, to arrays (N, ...), float32.
     """
     half = device.type == "cuda"
-    network.to(device, torch.float16 if half else torch.float32).eval()
+    prepare(network.to(device), half)
     batches = Batches(forward or network, batch, device, half)
     return functools.partial(_run, batches, label)
+
+
+def prepare(network: nn.Module, half: bool) -> None:
+    """Ready a network for inference, in 16-bit floats but for its normalisations: variances leave their range."""
+    network.to(torch.float16 if half else torch.float32).eval()
+    for module in network.modules():
+        if hasattr(module, "running_var"):
+            module.float()
 
 
 def _run(batches: Batches, label: str, items: np.ndarray) -> np.ndarray:

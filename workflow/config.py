@@ -24,6 +24,25 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Synthetic:
+    """Rendered clips that enter the catalog with the others; shares are of these clips, 0 to 1."""
+
+    clips: int = 0  # motions to render; 0 renders none
+    seconds: float = 2.0  # of each clip
+    fps: float = 24.0  # frames per second
+    height: int = 512  # px, even
+    width: int = 512  # px, even
+    cameras: int = 1  # views of each motion, from different directions
+    seed: int = 0  # other seeds, other clips
+    street: float = 0.5  # share out of doors
+    moving: float = 0.5  # share with a camera that pans, rolls or is held by hand
+    occluded: float = 0.3  # share with a thing in front of the subject
+    company: float = 0.25  # share with another person who passes
+    hard: float = 0.2  # share that is dim, noisy, blurred or strongly compressed
+    focal: float = 0.2  # share with a wide or long lens
+
+
+@dataclass(frozen=True)
 class Settings:
     """Top-level keys of `config.yaml`."""
 
@@ -37,8 +56,11 @@ class Settings:
     max_side: Optional[int] = None  # px; larger sources are scaled down; null keeps the size
     height: int = 512  # px, of the training frames; a multiple of 8
     width: int = 512  # px
+    synthetic: Synthetic = field(default_factory=Synthetic)  # clips to render in addition
     stages: dict[str, Any] = field(default_factory=dict)  # per stage: backend, params
 
+
+SYNTHETIC_SHARES = ("street", "moving", "occluded", "company", "hard", "focal")
 
 # Top-level keys that are settings of a stage, so that common ones need no nesting.
 SHORTCUTS = {"fps": "frames", "max_side": "frames", "height": "crop", "width": "crop"}
@@ -93,7 +115,7 @@ def _validated(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
 
 def _settings_faults(settings: Settings) -> list[str]:
     faults = []
-    if not settings.videos:
+    if not settings.videos and not settings.synthetic.clips:
         faults.append("videos: is empty, expected at least one folder, glob or file")
     for key, low in (("subjects", 1), ("max_clip_frames", 2), ("min_clip_frames", 1), ("shard_frames", 1)):
         if getattr(settings, key) < low:
@@ -103,6 +125,15 @@ def _settings_faults(settings: Settings) -> list[str]:
             f"min_clip_frames: is {settings.min_clip_frames}, expected at most max_clip_frames "
             f"({settings.max_clip_frames})"
         )
+    made = settings.synthetic
+    for key, least, most in (("clips", 0, 1_000_000), ("cameras", 1, 64), ("seconds", 0.1, 600), ("fps", 1, 240),
+                             ("height", 64, 4096), ("width", 64, 4096), ("seed", 0, 2**31),
+                             *((name, 0, 1) for name in SYNTHETIC_SHARES)):  # fmt: skip
+        if not least <= getattr(made, key) <= most:
+            faults.append(f"synthetic.{key}: is {getattr(made, key)}, expected {least} to {most}")
+    for key in ("height", "width"):
+        if getattr(made, key) % 2:
+            faults.append(f"synthetic.{key}: is {getattr(made, key)}, expected an even number")
     shares = dataclasses.astuple(settings.splits)
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
         faults.append(f"splits: shares are {shares}, expected none negative and a sum of 1")
@@ -170,6 +201,13 @@ def parse(raw: Mapping[str, Any]) -> Config:
     if "videos" not in raw:
         faults.append("videos: missing; name a folder, glob or file, such as `videos: [footage]`")
     settings = _validated(Settings, {"videos": ["-"], **raw}, "", faults)
+    if isinstance(raw.get("synthetic"), Mapping):
+        known = {f.name for f in dataclasses.fields(Synthetic)}
+        faults += [
+            f"synthetic.{key}: unknown key; one of {', '.join(sorted(known))}"
+            for key in raw["synthetic"]
+            if key not in known
+        ]
     choices: dict[str, Choice] = {}
     if settings is not None:
         faults.extend(_settings_faults(settings))

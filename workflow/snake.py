@@ -206,9 +206,29 @@ def _prepares(argv: list[str]) -> bool:
     return any(word.split("=")[0] in _PREPARING for word in argv)
 
 
+def _render(config: Config, dry_run: bool) -> bool:
+    """Bring the rendered clips in step with their settings, in a process of its own; whether they are there."""
+    settings = dataclasses.asdict(config.settings.synthetic)
+    kept = layout.SYNTHETIC / layout.SYNTHETIC_SETTINGS
+    if kept.exists() and json.loads(kept.read_text()).get("settings") == settings:
+        return True
+    if dry_run:
+        sys.stderr.write("synthetic: the clips are not rendered yet, so they are missing from this plan\n")
+        return any(layout.SYNTHETIC.glob("*.mp4"))
+    command = [sys.executable, "-m", "tools", "synthetic", "render", "--settings", json.dumps(settings)]
+    environment = {**os.environ, "PYTHONPATH": str(layout.repository)}
+    if subprocess.run([*command, "--into", str(layout.SYNTHETIC)], env=environment, check=False).returncode:
+        raise SystemExit("the synthetic clips could not be rendered; see the message above")
+    return True
+
+
 def _sync(config: Config, known: catalog.Catalog, dry_run: bool) -> catalog.Catalog:
     """Bring new and changed videos into the catalog, in a process of its own."""
     settings = config.catalog_settings()
+    if config.settings.synthetic.clips and (_render(config, dry_run) or not dry_run):
+        settings["videos"].append(str(layout.SYNTHETIC))
+    if not settings["videos"]:
+        return known  # a plan before the first clip is rendered
     if not catalog.pending(settings["videos"], known, Path.cwd(), settings["subjects"]):
         return known
     command = [sys.executable, "-m", "tools", "catalog", "sync", "--settings", json.dumps(settings)]

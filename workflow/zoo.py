@@ -22,6 +22,7 @@ from workflow.stage import Backend, Params
 
 MANIFEST = layout.repository / "model_zoo" / "weights.yaml"
 FORMATS = ("torchscript", "state_dict", "safetensors", "onnx", "pickle", "npz", "npy", "obj", "yaml", "darknet", "text")
+_WHOEVER = "for:"  # likewise: see `names`
 _FILE = "file:"  # in `Backend.weights`: a file of the weights folder that a setting names
 
 
@@ -46,7 +47,7 @@ class Weight:
         lite: Path below `$SAPIENS_ROOT`.
         group: Name under which several files are fetched together.
         citation: Paper.
-        backends: Who needs it, as "stage/backend".
+        backends: Who needs it, as "stage/backend", or "stage/recipe" where a setting decides.
     """
 
     name: str
@@ -151,10 +152,17 @@ def weight(name: str) -> Weight:
 def names(backend: Backend, params: Params) -> list[str]:
     """Manifest names of the weights that a backend needs under its settings.
 
-    A declared name may hold settings in braces: "sapiens-depth-{size}".
+    A declared name may hold settings in braces: "sapiens-depth-{size}". "for:train/{recipe}" stands for all weights
+    that list the name behind the colon among those who need them, which may be none.
     """
-    filled = (name.format(**vars(params)) for name in backend.weights)
-    return [name for name in filled if not name.startswith(_FILE)]
+    found: list[str] = []
+    for name in (name.format(**vars(params)) for name in backend.weights):
+        if name.startswith(_WHOEVER):
+            who = name[len(_WHOEVER) :]
+            found += [entry.name for entry in manifest().weights.values() if who in entry.backends]
+        elif not name.startswith(_FILE):
+            found.append(name)
+    return found
 
 
 def _named_files(backend: Backend, params: Params) -> list[str]:

@@ -51,6 +51,99 @@ def pose_points(
     return _Pose.apply(rotations_TJ33, points_TK3, weights_KJ, joints_J3, parents_J)
 
 
+class _Turn(torch.autograd.Function):
+    """Rodrigues' formula with its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor) -> Tensor:
+        ctx.vectors = vectors.detach().contiguous().numpy()
+        return torch.from_numpy(_turn(ctx.vectors.reshape(-1, 3)).reshape(*vectors.shape, 3))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        by_matrices = gradient.contiguous().numpy().reshape(-1, 3, 3)
+        return torch.from_numpy(_turn_backward(by_matrices, ctx.vectors.reshape(-1, 3)).reshape(ctx.vectors.shape))
+
+
+def rotations(vectors: Tensor) -> Tensor:
+    """As `rotation.matrix_from_axis_angle`, in one step.
+
+    Args:
+        vectors: Shape (..., 3), rad, float64.
+
+    Returns:
+        Shape (..., 3, 3); differentiable.
+    """
+    return _Turn.apply(vectors)
+
+
+@njit(cache=True, nogil=True)
+def _axis(vector):
+    """Angle, norm(v + 1e-8), and axis."""
+    x, y, z = vector[0] + 1e-8, vector[1] + 1e-8, vector[2] + 1e-8
+    angle = np.sqrt(x * x + y * y + z * z)
+    return angle, vector[0] / angle, vector[1] / angle, vector[2] / angle
+
+
+@njit(cache=True, nogil=True)
+def _squared_cross(x, y, z, out):
+    """Square of the cross-product matrix of an axis."""
+    out[0, 0], out[1, 1], out[2, 2] = -y * y - z * z, -x * x - z * z, -x * x - y * y
+    out[0, 1] = out[1, 0] = x * y
+    out[0, 2] = out[2, 0] = x * z
+    out[1, 2] = out[2, 1] = y * z
+
+
+@njit(cache=True, nogil=True)
+def _turn(vectors):
+    matrices = np.empty((len(vectors), 3, 3))
+    square = np.empty((3, 3))
+    for n in range(len(vectors)):
+        angle, x, y, z = _axis(vectors[n])
+        sine, versine = np.sin(angle), 1 - np.cos(angle)
+        _squared_cross(x, y, z, square)
+        for a in range(3):
+            for b in range(3):
+                matrices[n, a, b] = versine * square[a, b]
+            matrices[n, a, a] += 1
+        matrices[n, 0, 1] -= sine * z
+        matrices[n, 0, 2] += sine * y
+        matrices[n, 1, 0] += sine * z
+        matrices[n, 1, 2] -= sine * x
+        matrices[n, 2, 0] -= sine * y
+        matrices[n, 2, 1] += sine * x
+    return matrices
+
+
+@njit(cache=True, nogil=True)
+def _turn_backward(gradient, vectors):
+    out = np.empty((len(vectors), 3))
+    square = np.empty((3, 3))
+    by_axis = np.empty(3)
+    for n in range(len(vectors)):
+        g = gradient[n]
+        angle, x, y, z = _axis(vectors[n])
+        sine, cosine = np.sin(angle), np.cos(angle)
+        versine = 1 - cosine
+        _squared_cross(x, y, z, square)
+        # Odd part of the gradient, against the cross-product matrix.
+        u, v, w = g[2, 1] - g[1, 2], g[0, 2] - g[2, 0], g[1, 0] - g[0, 1]
+        by_angle = cosine * (u * x + v * y + w * z)
+        for a in range(3):
+            for b in range(3):
+                by_angle += sine * g[a, b] * square[a, b]
+        # The square is axis axis^T - |axis|^2 I.
+        trace = g[0, 0] + g[1, 1] + g[2, 2]
+        xy, xz, yz = g[0, 1] + g[1, 0], g[0, 2] + g[2, 0], g[1, 2] + g[2, 1]
+        by_axis[0] = sine * u + versine * (2 * (g[0, 0] - trace) * x + xy * y + xz * z)
+        by_axis[1] = sine * v + versine * (xy * x + 2 * (g[1, 1] - trace) * y + yz * z)
+        by_axis[2] = sine * w + versine * (xz * x + yz * y + 2 * (g[2, 2] - trace) * z)
+        along = by_angle - (by_axis[0] * x + by_axis[1] * y + by_axis[2] * z) / angle
+        for a in range(3):
+            out[n, a] = by_axis[a] / angle + along * (vectors[n, a] + 1e-8) / angle
+    return out
+
+
 @njit(cache=True, nogil=True)
 def _forward(rotations, points, weights, joints, parents):
     frames, num_points, num_joints = len(rotations), points.shape[1], len(joints)

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 _FILES = re.compile(
-    r"\b(?:torch|ops\s*\.\s*aten)\s*\.\s*(save|load|from_file|_save|_load|hub|package)\b|\bops\s*\.\s*(?!aten\b|prim\b|prims\b|quantized\b)(\w+)"
+    r"(?<![\w.])(?:torch|ops\s*\.\s*aten)\s*\.\s*(?:save|load|from_file)\b"
+    r"|(?<![\w.])ops\s*\.\s*(?!aten\b|prim\b|prims\b|quantized\b|_quantized\b|mkldnn_prepacked\b|sparse\b)\w+"
 )
 _LARGEST_SOURCE = 256 << 20  # bytes of one source file; a network of 2 billion parameters has a few MB
 

@@ -62,6 +62,7 @@ class Recipe:
         fps: Frames per second.
         focal: Focal length over the shorter side of the picture; 1.2 is usual, 0.7 wide, 2.5 tele.
         fill: Share of the picture's height that the standing subject takes.
+        azimuth_deg: Direction the camera looks from, about the subject; 0 is the front, positive to the camera's right.
         exposure: Factor on the light.
         grain: Picture noise, see `Shot`.
         shutter: Pictures averaged into each frame; above 1 makes motion blur over half a frame's time.
@@ -82,6 +83,7 @@ class Recipe:
     fps: float = 20.0
     focal: float = 1.2
     fill: float = 0.72
+    azimuth_deg: float = 0.0
     exposure: float = 1.0
     grain: float = 4.0
     shutter: int = 1
@@ -97,7 +99,7 @@ class Recipe:
                 found.append(f"{key}: is {getattr(self, key)!r}, expected one of {', '.join(legal)}")
         for key, low, high in (("height", 64, 4096), ("width", 64, 4096), ("frames", 2, 100_000), ("shutter", 1, 16),
                                ("focal", 0.3, 10.0), ("fill", 0.1, 1.5), ("fps", 1.0, 240.0), ("crf", 0, 51),
-                               ("exposure", 0.01, 10.0), ("grain", 0.0, 100.0)):  # fmt: skip
+                               ("exposure", 0.01, 10.0), ("grain", 0.0, 100.0), ("azimuth_deg", -180.0, 180.0)):  # fmt: skip
             if not low <= getattr(self, key) <= high:
                 found.append(f"{key}: is {getattr(self, key)}, expected {low} to {high}")
         if self.height % 2 or self.width % 2:
@@ -383,6 +385,10 @@ def _camera(stage: _Stage, motion: Motion) -> Camera:
         quick = gaussian_filter1d(shake[::-1], 0.09 * recipe.fps, axis=0)[pad:-pad]
         position += 0.09 * slow[:, :3] / 0.25 * 0.35 + 0.006 * quick[:, :3]
         target += 0.10 * slow[:, 3:] / 0.25 * 0.35 + 0.010 * quick[:, 3:]
+    angle = np.deg2rad(recipe.azimuth_deg)
+    away = position[:, [0, 2]] - [x, z]
+    position[:, 0] = x + np.cos(angle) * away[:, 0] + np.sin(angle) * away[:, 1]
+    position[:, 2] = z - np.sin(angle) * away[:, 0] + np.cos(angle) * away[:, 1]
     k = cameras.intrinsics(recipe.height, recipe.width, stage.focal_px)
     return Camera(recipe.height, recipe.width, k, cameras.look_at(position, target))
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from model_zoo.body.landmarks import keypoint_regressor
-from model_zoo.body.posed_points import pose_points
-from model_zoo.body.rotation import axis_angle_from_matrix, matrix_from_axis_angle
+from model_zoo.body.posed_points import pose_points, rotations
+from model_zoo.body.rotation import axis_angle_from_matrix
 from model_zoo.body.skeleton import NUM_BETAS, PARENTS
 from model_zoo.body.smpl import SmplModel
 from model_zoo.body.unpickle import load_pickle
@@ -58,6 +58,7 @@ REFINEMENTS = 2
 # Solver
 INNER_ITERATIONS, TOLERANCE = 20, 1e-7
 _PARENTS_J = torch.tensor(PARENTS)
+_EYE = torch.eye(3, dtype=torch.float64)
 _NEAREST_m = 0.3  # of the first guess: a body behind the camera cannot be mended
 _MIN_JOINTS = 4  # seen joints of a frame that counts as fitted
 
@@ -115,12 +116,12 @@ class ReducedBody:
     def __call__(self, Rh_T3: Tensor, Th_T3: Tensor, poses_TP: Tensor) -> Tensor:
         """Keypoints, shape (T, K, 3), m."""
         frames = len(Rh_T3)
-        rotations = matrix_from_axis_angle(torch.cat([Rh_T3, poses_TP], 1).unflatten(1, (-1, 3)))
+        turned = rotations(torch.cat([Rh_T3, poses_TP], 1).unflatten(1, (-1, 3)))
         points = self.points_K3.expand(frames, -1, -1)
         if self.posedirs_PK3 is not None:
-            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype)).flatten(1)
+            feature = (turned[:, 1:] - _EYE).flatten(1)
             points = points + (feature @ self.posedirs_PK3).unflatten(-1, (-1, 3))
-        return pose_points(rotations, points, self.weights_KJ, self.joints_J3, _PARENTS_J) + Th_T3[:, None]
+        return pose_points(turned, points, self.weights_KJ, self.joints_J3, _PARENTS_J) + Th_T3[:, None]
 
 
 class PosePrior:
@@ -537,8 +538,8 @@ def _body(
     shapes = fitted.shapes.numpy()
     Rh, Th, poses = fitted.Rh.numpy(), fitted.Th.numpy(), fitted.poses.numpy()
     pelvis = model.joints_rest(shapes)[0]
-    rotations = matrix_from_axis_angle(fitted.Rh).numpy()
-    transl = Th - pelvis + rotations @ pelvis  # from a turn about the origin to one about the pelvis
+    turns = rotations(fitted.Rh).numpy()
+    transl = Th - pelvis + turns @ pelvis  # from a turn about the origin to one about the pelvis
     seen = fitted.keypoints.numpy() @ intrinsics.T
     pixels = seen[..., :2] / np.maximum(seen[..., 2:], 1e-3)
     counted = points[..., 2] >= MIN_CONFIDENCE

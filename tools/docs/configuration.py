@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from workflow.config import SHORTCUTS, Settings, Splits
+from workflow.config import SHORTCUTS, Settings, Splits, Synthetic
 from workflow.stages import PIPELINE
 
 _HEAD = """\
@@ -65,7 +65,7 @@ def _table(kind: type) -> list[str]:
 
 def page() -> str:
     """Text of the page."""
-    lines = [_HEAD, "## Top level", "", *_table(Settings), "", "`splits`:", "", *_table(Splits), ""]
+    lines = [_HEAD, "## Top level", "", *_table(Settings), "", "`splits`:", "", *_table(Splits), "", "`synthetic`:", "", *_table(Synthetic), ""]
     shortcuts = ", ".join(f"`{key}` (stage `{stage}`)" for key, stage in SHORTCUTS.items())
     lines += [f"Short for a setting of one stage: {shortcuts}.", "", "## Stages", ""]
     for stage in PIPELINE:

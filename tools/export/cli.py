@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import shutil
 from pathlib import Path
 
 from tools.export.body import NVR_VERTICES
-from tools.export.instant_nvr import Options, export, is_current
+from tools.export.instant_nvr import Options, export, export_all
 from workflow.errors import ToolError
 from workflow.shard_reader import Shard
-
-logger = logging.getLogger(__name__)
 
 
 def _count(text: str) -> int | None:
@@ -37,7 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     nvr.add_argument("--body-model", type=Path, help="body file; work/body_model.npz beside the shards if left out")
     nvr.add_argument("--parent-config", default=Options.parent_config, help="configuration of the original to build on")
-    nvr.add_argument("--done", type=Path, help="write a list of the data roots to this file when all are whole")
     return parser
 
 
@@ -58,31 +53,13 @@ def main(argv: list[str]) -> int:
     options = Options(given.start, given.frames, given.interval, given.vertices, given.pictures, given.parent_config)
     shards = _shards(given.shard)
     clips = [(shard, clip.id) for shard in shards for clip in shard.clips if given.clip in (None, clip.id)]
-    for shard in shards:
-        for rejected in shard.rejected:
-            logger.warning("export: clip %s was rejected by %s: %s", rejected.id, rejected.stage, rejected.reason)
     if given.clip is not None and not clips:
         raise ToolError(f"{given.shard}: no clip {given.clip}")
-    if not clips and given.done is None:
-        raise ToolError(f"{given.shard}: holds no clip; every one was rejected")
-    roots = []
-    several = len(clips) > 1 or given.done is not None
-    for shard, clip in clips:
-        out = given.out / clip if several else given.out
-        if several and is_current(out, shard, clip, options):
-            logger.info("export: %s is up to date", out)
-            roots.append(out)
-            continue
-        if several and out.exists():
-            shutil.rmtree(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        facts = export(shard, clip, out, options, given.body_model)
-        logger.info(
-            "export: wrote %s: %d frames, %d left out, pictures from %s", out, len(facts["frames"]),
-            len(facts["left_out"]), facts["pictures"],
-        )  # fmt: skip
-        roots.append(out)
-    if given.done is not None:
-        given.done.parent.mkdir(parents=True, exist_ok=True)
-        given.done.write_text("".join(f"{root}\n" for root in roots))
+    if not clips:
+        reasons = "; ".join(f"{each.id}: {each.reason}" for shard in shards for each in shard.rejected)
+        raise ToolError(f"{given.shard}: holds no clip ({reasons or 'it is empty'})")
+    if len(clips) > 1:
+        export_all(clips, given.out, options, given.body_model)
+    else:
+        export(*clips[0], given.out, options, given.body_model)
     return 0

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -77,6 +78,40 @@ def is_current(out: Path, shard: Shard, clip_id: str, options: Options) -> bool:
     return bool(facts["clip_digest"] == shard.clip(clip_id).digest and facts["options"] == asdict(options))
 
 
+def export_all(
+    clips: Sequence[tuple[Shard, str]], folder: Path, options: Options = Options(), body_model: Optional[Path] = None
+) -> list[Path]:
+    """Data roots of several clips, each in a folder named after the clip; those that are up to date are left alone.
+
+    Args:
+        clips: Shards and ids of clips.
+        folder: Where the data roots go.
+        options: What to export.
+        body_model: As of `export`.
+
+    Returns:
+        The data roots, in the order of the clips.
+
+    Raises:
+        ToolError: Something else lies where a data root should.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    roots = []
+    for shard in dict.fromkeys(shard for shard, _ in clips):
+        for rejected in shard.rejected:
+            logger.warning("export: clip %s was rejected by %s: %s", rejected.id, rejected.stage, rejected.reason)
+    for shard, clip in clips:
+        out = folder / clip
+        if is_current(out, shard, clip, options):
+            logger.info("export: %s is up to date", out)
+        else:
+            if out.exists():
+                shutil.rmtree(out)
+            export(shard, clip, out, options, body_model)
+        roots.append(out)
+    return roots
+
+
 def export(
     shard: Shard, clip_id: str, out: Path, options: Options = Options(), body_model: Optional[Path] = None
 ) -> dict[str, Any]:
@@ -117,6 +152,13 @@ def export(
         if out.exists():
             out.rmdir()
         partial.rename(out)
+        logger.info(
+            "export: wrote %s: %d frames, %d left out, pictures from %s",
+            out,
+            len(facts["frames"]),
+            len(facts["left_out"]),
+            facts["pictures"],
+        )
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return facts

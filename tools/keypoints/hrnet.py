@@ -112,8 +112,8 @@ def find(
     boxes = [box for chunk in chunks(frames.rgb, params.batch) for box in detect(chunk)]
     people = persons(boxes, frames.timestamps, width, height)
     if len(people) <= frames.subject:
-        found = len(people)
-        raise Rejected(f"person {frames.subject + 1} asked for, {found} found" if found else "no person found")
+        told = f"person {frames.subject + 1} asked for, {len(people)} found"
+        raise Rejected(told if people else "no person found")
     subject: Person = people[frames.subject]
     where = dict(zip(subject.frames, subject.boxes))
     joints: dict[int, np.ndarray] = {}

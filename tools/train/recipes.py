@@ -62,7 +62,7 @@ class TrainConfig:
 
 def tiny() -> TrainConfig:
     """Frames of 64 px, 8 at a time, 3.5 million parameters, autoencoder and all from scratch: a CPU and a minute."""
-    return TrainConfig(model=MimoConfig(scene_prior=0.3))
+    return TrainConfig(model=MimoConfig(scene_prior=0.15), learning_rate=1.5e-3)
 
 
 def _stable_diffusion(side: int, frames: int) -> MimoConfig:

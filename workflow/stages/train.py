@@ -70,7 +70,11 @@ STAGE = Stage(
     outputs=(CHECKPOINT, SETTINGS, LOG, PLOT),
     backends={
         "diffusion": Backend(
-            "train", TrainParams, Resources(threads=2, mem_mb=6_000, runtime_min=2_880), summary="diffusers"
+            "train",
+            TrainParams,
+            Resources(threads=2, mem_mb=6_000, runtime_min=2_880),
+            weights=("for:train/{recipe}",),
+            summary="diffusers",
         )
     },
     default="diffusion",

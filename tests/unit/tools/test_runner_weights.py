@@ -13,6 +13,7 @@ from tools import device, runner
 from workflow import layout, pins, store
 from workflow.errors import ToolError
 from workflow.stages import STAGES
+from workflow.stages.crop import Crop
 from workflow.stages.scene import LamaParams, Scene
 
 torch.set_num_threads(1)
@@ -78,3 +79,15 @@ def test_auto_runs_without_a_gpu_and_says_so_and_cuda_does_not(weights, inputs, 
     assert "runs on the CPU" in caplog.text
     with pytest.raises(ToolError, match="needs a GPU and none is visible"):
         run(inputs, tmp_path / "again.zip", device="cuda")
+
+
+def test_the_file_of_lama_may_be_named_by_its_variable(weights, inputs, tmp_path, monkeypatch):
+    (weights / "big-lama.pt").rename(tmp_path / "mine.pt")
+    monkeypatch.setenv("LAMA_MODEL", str(tmp_path / "mine.pt"))
+    run(inputs, tmp_path / "scene.zip", device="cpu")
+    with store.Reader(tmp_path / "scene.zip", Scene) as reader, store.Reader(inputs["crop"], Crop) as crops:
+        clip = reader.clips[0]
+        assert reader.read(clip).rgb.shape == crops.read(clip).rgb.shape
+    monkeypatch.setenv("LAMA_MODEL", str(tmp_path / "absent.pt"))
+    with pytest.raises(ToolError, match="absent.pt is not there"):
+        run(inputs, tmp_path / "scene.zip", device="cpu")

@@ -79,3 +79,19 @@ def test_an_impossible_combination_is_a_fault():
     assert "min_clip_frames: is 50, expected at most max_clip_frames (20)" in faults(
         {"videos": ["a"], "min_clip_frames": 50, "max_clip_frames": 20}
     )
+
+
+def test_rendered_clips_are_checked_too():
+    message = faults({"videos": [], "synthetic": {"clips": 3, "hight": 8, "occluded": 2.0, "width": 101}})
+    for part in ("synthetic.hight: unknown key", "synthetic.occluded: is 2.0", "synthetic.width: is 101, expected an even"):
+        assert part in message
+    assert parse({"videos": [], "synthetic": {"clips": 3}}).settings.synthetic.seconds == 2.0
+    assert "videos: is empty" in faults({"videos": []})
+
+
+def test_the_accuracy_stage_judges_what_is_configured():
+    import json
+
+    config = parse({"videos": ["a"], "stages": {"scene": {"params": {"samples": 5}}}})
+    chain = json.loads(config.choices["accuracy"].params.chain)
+    assert chain["scene"]["params"]["samples"] == 5 and chain["keypoints"]["backend"] == "mediapipe"

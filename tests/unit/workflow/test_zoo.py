@@ -73,7 +73,8 @@ def test_every_backend_a_weight_lists_is_declared_or_planned():
         "body/easymocap",
         "body/pare",
         "parsing/schp",
-        "train/diffusion",
+        "train/small",  # recipes
+        "train/paper",
     }
     declared = {f"{stage.name}/{name}" for stage in STAGES.values() for name in stage.backends}
     listed = {name for entry in zoo.manifest().weights.values() for name in entry.backends}
@@ -82,6 +83,20 @@ def test_every_backend_a_weight_lists_is_declared_or_planned():
 
 def test_settings_choose_the_weights():
     assert zoo.names(NEEDS, Sized(size="2b", file="mine.pkl")) == ["sapiens-depth-2b"]
+
+
+def test_a_recipe_needs_what_lists_it():
+    backend = STAGES["train"].backends["diffusion"]
+    wanted = zoo.names(backend, dataclasses.replace(backend.params(), recipe="small"))
+    assert wanted == ["sd15-unet", "sd-vae-ft-mse", "clip-vit-b32", "animatediff-motion"]
+    assert zoo.names(backend, backend.params()) == []
+
+
+def test_the_recipes_read_the_files_of_the_manifest():
+    recipes = pytest.importorskip("tools.train.recipes", exc_type=ImportError)
+    for recipe in ("small", "paper"):
+        entries = [entry for entry in zoo.manifest().weights.values() if f"train/{recipe}" in entry.backends]
+        assert {entry.file for entry in entries} == set(getattr(recipes, recipe)().pretrained.values())
 
 
 def test_places_in_order(folder, monkeypatch):

@@ -231,3 +231,20 @@ def test_devices_are_never_swapped_silently(tmp_path, monkeypatch):
         networks.provider("cuda")
     with pytest.raises(ValueError, match="device is 'tpu'"):
         networks.provider("tpu")
+
+
+class Parts(nn.Module):
+    """A network whose own names look like those of operators."""
+
+    def __init__(self):
+        super().__init__()
+        self.ops = nn.ModuleDict({"conv": nn.Linear(2, 2)})
+        self.torch = nn.Linear(2, 2)
+        self.save = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.save(self.torch(self.ops["conv"](x)))
+
+
+def test_a_network_may_call_its_parts_what_it_likes(tmp_path):
+    assert torchscript.load(script(Parts(), tmp_path / "a.pt"), CPU)(torch.ones(1, 2)).shape == (1, 2)

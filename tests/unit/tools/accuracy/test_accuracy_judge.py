@@ -147,7 +147,7 @@ def test_spoilt_layers_are_noticed(honest):
     assert bad["shifted mask"]["silhouette_iou"] < 0.9
     assert bad["swapped left and right"]["reprojection"] > 3 * clean["reprojection"]
     assert bad["frozen pose"]["motion_gap"] > 2 * clean["motion_gap"]
-    assert bad["wrong depth sign"]["normal_depth_deg"] > clean["normal_depth_deg"] + 20
+    assert bad["wrong depth sign"]["normal_depth_deg"] > clean["normal_depth_deg"] + 15
     assert bad["smeared background"]["scene_sharpness"] < clean["scene_sharpness"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_zoo.body.posed_points import pose_points
+from model_zoo.body.posed_points import pose_points, rotations
 from model_zoo.body.rotation import matrix_from_axis_angle
 from model_zoo.body.skeleton import PARENTS
 from model_zoo.body.smpl import SmplModel
@@ -93,6 +93,16 @@ def test_posed_points_have_the_derivatives_of_their_definition():
         return pose_points(matrix_from_axis_angle(vectors), points, weights, joints, torch.tensor(PARENTS))
 
     assert torch.autograd.gradcheck(posed, (vectors, points))
+
+
+def test_rotations_are_rodrigues_with_its_derivative():
+    torch.manual_seed(1)
+    vectors = torch.randn(3, 5, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.allclose(rotations(vectors), matrix_from_axis_angle(vectors), atol=1e-14)
+    assert torch.autograd.gradcheck(rotations, (vectors,))
+    still = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    rotations(still).sum().backward()
+    assert torch.isfinite(still.grad).all()
 
 
 @pytest.mark.parametrize("robust", [False, True])

@@ -16,11 +16,13 @@ from tools.export import cli
 from tools.export.annotations import annotation
 from tools.export.body import Surface, write_uv_obj
 from tools.export.instant_nvr import Options, export
+from tools.instant_nvr import export as stage
 from tools.nvr.dataset import NvrDataset
 from tools.nvr.settings import Settings
 from workflow.errors import ToolError
 from workflow.shard_reader import Shard
 from workflow.stages.frames import Frames
+from workflow.stages.instant_nvr import ExportParams
 from workflow.store import Reader
 
 WHOLE = Options(vertices=None)
@@ -189,15 +191,27 @@ def test_a_thinned_body_keeps_vertices_of_the_whole():
 
 
 def test_command_exports_every_clip_and_renews_what_changed(base, tmp_path):
-    argv = ["instant-nvr", str(base / "shards"), str(tmp_path / "out"), "--vertices", "all", "--frames", "2",
-            "--body-model", str(base / MODEL), "--done", str(tmp_path / "out/done.txt")]  # fmt: skip
+    argv = ["instant-nvr", str(base / "shards"), str(tmp_path / "out"), "--vertices", "all", "--frames", "2"]
+    argv += ["--body-model", str(base / MODEL)]
     assert cli.main(argv) == 0
-    roots = [Path(line) for line in (tmp_path / "out/done.txt").read_text().splitlines()]
+    roots = sorted((tmp_path / "out").iterdir())
     assert len(roots) == 2 and all((each / "annots.npy").exists() for each in roots)
     (roots[0] / "smpl_params/0.npy").unlink()
     assert cli.main(argv) == 0 and not (roots[0] / "smpl_params/0.npy").exists()  # up to date by its own account
     argv[argv.index("2")] = "3"
     assert cli.main(argv) == 0 and (roots[0] / "smpl_params/2.npy").exists()
+    (roots[1] / "strata.json").unlink()
+    with pytest.raises(ToolError, match="is no exported data root"):
+        cli.main(argv)
+
+
+def test_the_stage_lists_the_data_roots(base, shard, tmp_path):
+    inputs = {"shards": [shard.path / "zarr.json"], "body_model": base / MODEL}
+    stage.run(ExportParams(frames=1, vertices=None), inputs, {"roots": tmp_path / "instant_nvr/roots.txt"})
+    roots = [Path(line) for line in (tmp_path / "instant_nvr/roots.txt").read_text().splitlines()]
+    assert [root.name for root in roots] == [clip.id for clip in shard.clips]
+    assert all(len(NvrDataset.of_root(root, "test")) == 1 for root in roots)
+    assert "interval" in ExportParams(interval=0).faults()[0]
 
 
 def test_faults_are_told(base, shard, root, tmp_path):

@@ -9,6 +9,8 @@ import torch
 from model_zoo.hrnet.network import HrnetConfig, PoseHrnet
 from model_zoo.yolov4.network import ANCHORS, Yolov4, Yolov4Config
 from model_zoo.yolov4.weights import save_darknet
+from tests import real_clips
+from tests.plain_hrnet import randomised
 from tools.keypoints import hrnet as backend
 from workflow.errors import Rejected, ToolError
 from workflow.stages.frames import Frames
@@ -194,3 +196,20 @@ def test_settings_that_cannot_work_are_told():
     params = HrnetParams(min_confidence=2, batch=0, device="tpu")
     assert [fault.split(":")[0] for fault in params.faults()] == ["min_confidence", "batch", "device"]
     assert HrnetParams().faults() == []
+
+
+@pytest.mark.real
+def test_real_frames_through_random_joints(files):
+    """The planted box, and joints of random heatmaps: whatever they are, they lie in the crop of the box."""
+    torch.save(randomised(PoseHrnet(POSE)).state_dict(), files["hrnet-w48"])
+    frames = real_clips.frames("tennis.mp4", (0, 3, 6))
+    found = backend.load(HrnetParams(device="cpu", batch=2), files)(frames)
+    height, width = frames.rgb.frame_shape[:2]
+    assert found.valid.all()
+    middle, size = (found.box[:, :2] + found.box[:, 2:]) / 2, found.box[:, 2:] - found.box[:, :2]
+    np.testing.assert_allclose(middle, np.tile(((width - 1) / 2, (height - 1) / 2), (3, 1)), atol=0.05 * width)
+    assert found.confidence[:, :17].any(1).all()
+    for t in range(3):
+        seen = found.confidence[t] > 0
+        reach = np.maximum(size[t], size[t].max() * np.array([0.75, 1.0])) * 1.25
+        assert (np.abs(found.xy[t, seen] - middle[t]) <= reach).all()

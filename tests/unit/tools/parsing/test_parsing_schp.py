@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from model_zoo.schp.network import Abn, Schp, SchpConfig
+from tests import real_clips
 from tools.parsing import schp as backend
 from tools.parsing.instances import Detectron, chosen
 from workflow import layout
@@ -261,3 +262,23 @@ def test_a_subject_nobody_detected_keeps_the_box_of_the_keypoints():
     np.testing.assert_array_equal(found.boxes, [[40, 5, 55, 30], [2, 3, 20, 35]])
     empty = chosen(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 40, 60), bool), np.array([2.0, 3, 20, 35]))
     np.testing.assert_array_equal(empty.boxes, [[2, 3, 20, 35]])
+
+
+@pytest.mark.real
+def test_real_frames_are_parsed_by_colour(files):
+    """The planted network calls red what is redder than it is green or blue; so does this test, pixel by pixel."""
+    frames = real_clips.frames("tennis.mp4", (0, 4))
+    height, width = frames.rgb.frame_shape[:2]
+    _, keypoints, _ = clip([picture()] * 2, box=(0.0, 0.0, width, height))
+    found = backend.load(SchpParams(device="cpu", batch=2), files)(frames, keypoints, None)
+    for t in range(2):
+        labels = found.labels[t]
+        assert labels.shape == (height, width)
+        assert set(np.unique(labels)) <= {0, SHIRT, TROUSERS, COAT}
+        np.testing.assert_array_equal(found.matte[t] >= 128, labels > 0)
+        mean, std = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
+        bright = (frames.rgb[t] / 255 - mean) / std
+        for label, channel in ((SHIRT, 0), (TROUSERS, 1), (COAT, 2)):
+            if (labels == label).sum() > 500:
+                others = labels != label
+                assert bright[labels == label][:, channel].mean() > bright[others][:, channel].mean()

@@ -110,7 +110,7 @@ def test_a_painted_place_moves_with_the_camera(tmp_path):
 
     before = clips.fill(inputs)
     scene = paint(noise, before, inputs[2], estimate(inputs[0].rgb, inputs[1].matte))
-    assert calls[0] == max(calls) and sorted(calls)[-3] < 0.2 * calls[0]
+    assert len(calls) < clips.FRAMES and calls[0] == max(calls)
     last = scene.origin[15] == SCENE_INPAINTED
     assert last.any()
     both = last & (scene.origin[14] == SCENE_INPAINTED)

@@ -1,0 +1,111 @@
+"""Brings a folder of rendered clips in step with its settings; the same settings give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_zoo.body import free
+from model_zoo.body.smpl import SmplModel
+from model_zoo.synthetic.casting import cast
+from model_zoo.synthetic.recipes import Recipe, Take
+from model_zoo.synthetic.truth import TruthOfClip
+from tools import progress
+from tools.demo import video
+from workflow import layout
+from workflow.errors import ToolError
+from workflow.store import replacing
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1  # of the renderer: raise it when the same recipe gives other pictures
+TABLE = "videos.csv"
+TRUTH = "truth"
+_COLUMNS = ("file", "licence", "consent", "subject", "notes", "split", "source")
+_SHARES = ("street", "moving", "occluded", "company", "hard", "focal")
+
+
+def recipes(settings: Mapping[str, Any]) -> list[Recipe]:
+    """What the settings ask for.
+
+    Raises:
+        ToolError: A setting is missing or unknown.
+    """
+    plain = {key: value for key, value in settings.items() if key not in _SHARES}
+    try:
+        return cast(**plain, shares={key: settings[key] for key in _SHARES})
+    except (TypeError, KeyError) as error:
+        raise ToolError(f"synthetic: --settings: {error}") from None
+
+
+def name_of(recipe: Recipe) -> str:
+    """Name of a clip's files: its own, and a digest of its recipe, so that another recipe is another file."""
+    text = json.dumps({"version": VERSION, **dataclasses.asdict(recipe)}, sort_keys=True)
+    return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = None) -> None:
+    """Render the clips that are not there, and remove rendered ones that are not asked for any more.
+
+    Killed in between, it goes on where it was: a clip's video appears whole, after its truth.
+
+    Args:
+        settings: Fields of the configuration's `synthetic` section.
+        into: Folder of the videos and of `videos.csv`; truth goes to `truth/<clip>.npz` below it.
+        model: The body; the free one by default.
+    """
+    wanted = {name_of(recipe): recipe for recipe in recipes(settings)}
+    missing = [name for name in wanted if not (into / f"{name}.mp4").exists()]
+    if missing and model is None:
+        logger.info("synthetic: deriving the free body from anny; about ten seconds, up to a minute the first time")
+        model = SmplModel.from_arrays(free.derive())
+    for name in progress.bar(missing, len(missing), "synthetic"):
+        assert model is not None
+        _film(wanted[name], name, into, model)
+    for path in _rendered(into):
+        if path.stem not in wanted:
+            path.unlink()
+            (into / TRUTH / f"{path.stem}.npz").unlink(missing_ok=True)
+    with replacing(into / TABLE) as partial:
+        partial.write_text(_table(wanted), encoding="utf-8")
+    with replacing(into / layout.SYNTHETIC_SETTINGS) as partial:
+        partial.write_text(json.dumps({"settings": dict(settings), "clips": list(wanted)}, indent=1) + "\n")
+
+
+def _rendered(into: Path) -> Sequence[Path]:
+    """Videos in the folder that this module wrote, by their names."""
+    return sorted(into.glob("clip-?????-view-*-????????.mp4"))
+
+
+def _film(recipe: Recipe, name: str, into: Path, model: SmplModel) -> None:
+    take = Take(recipe, model)
+    known = TruthOfClip(take.shot)
+
+    def pictures() -> Iterator[np.ndarray]:
+        for t in range(len(take)):
+            known.add(take.truth(t))
+            yield take.frame(t)
+        with replacing(into / TRUTH / f"{name}.npz") as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **known.arrays())
+
+    video.write(pictures(), recipe.height, recipe.width, recipe.fps, into / f"{name}.mp4", recipe.crf)
+
+
+def _table(wanted: Mapping[str, Recipe]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for name, recipe in wanted.items():
+        notes = f"{recipe.action} in a {recipe.place}, {recipe.camera} camera"
+        subject = f"synthetic-{recipe.name.rpartition('-view-')[0]}-{recipe.person}"  # views of one motion: one split
+        writer.writerow((f"{name}.mp4", "CC0-1.0", "rendered, nobody is shown", subject, notes, "", "synthetic"))
+    return text.getvalue()
