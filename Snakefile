@@ -24,6 +24,7 @@ include: "rules/body.smk"
 include: "rules/appearance.smk"
 include: "rules/dataset.smk"
 include: "rules/training.smk"
+include: "rules/reconstruction.smk"
 include: "rules/accuracy.smk"
 include: "rules/targets.smk"
 

@@ -16,9 +16,11 @@ from workflow.stages import STAGES
 # Commands that are no stage runs; each module has `main(argv) -> exit code`.
 COMMANDS = {
     "bench": "tools.bench.cli",
+    "catalog": "tools.catalog.cli",
     "demo": "tools.demo.cli",
     "docs": "tools.docs.cli",
-    "catalog": "tools.catalog.cli",
+    "export": "tools.export.cli",
+    "import": "tools.import_data.cli",
     "sapiens": "tools.sapiens.cli",
     "shards": "tools.shards.cli",
     "synthetic": "tools.synthetic.cli",

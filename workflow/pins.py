@@ -12,12 +12,13 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
-from workflow import layout
+from workflow import layout, zoo
 from workflow.errors import ToolError
+from workflow.stage import Backend, Params
 from workflow.store import replacing
 from workflow.zoo import Weight
 
@@ -78,11 +79,11 @@ def verified(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
     Raises:
         ToolError: It is another file.
     """
-    found, wanted = digest(path, folder), expected(entry, folder)
-    if wanted and found != wanted:
-        told = MISMATCH.format(name=entry.name, path=path, found=found, wanted=wanted, lock=lock_file(folder))
-        raise ToolError(told)
-    if not wanted:
+    fault = mismatch(entry, path, folder)
+    if fault:
+        raise ToolError(fault)
+    found = digest(path, folder)
+    if not expected(entry, folder):
         try:
             pin(entry, path, folder)
             logger.info("%s: sha256 %s recorded in %s", entry.name, found, lock_file(folder))
@@ -91,7 +92,26 @@ def verified(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
     return found
 
 
-MISMATCH = (
+def mismatch(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
+    """Message about a file that is not the one expected; empty where it is, or where nothing is known yet."""
+    found, wanted = digest(path, folder), expected(entry, folder)
+    if not wanted or found == wanted:
+        return ""
+    return _MISMATCH.format(name=entry.name, path=path, found=found, wanted=wanted, lock=lock_file(folder))
+
+
+def mismatches(choices: Iterable[tuple[str, str, Backend, Params]]) -> list[str]:
+    """Messages about weights of chosen backends that are there and are not the ones expected."""
+    told: dict[str, str] = {}
+    for _, _, backend, params in choices:
+        for name in zoo.names(backend, params):
+            path = zoo.locate(zoo.weight(name))
+            if path is not None:
+                told[name] = mismatch(zoo.weight(name), path)
+    return [message for message in told.values() if message]
+
+
+_MISMATCH = (
     "{name}: {path} has sha256\n    {found}, expected\n    {wanted}\n"
     "  The file is damaged or another version. Fetch it again (python -m tools zoo fetch {name} --again); if the new "
     "file is meant, remove its entry from {lock}"

@@ -154,16 +154,19 @@ def _weights(choice: Choice) -> dict[str, dict[str, str]]:
 
 
 def _check_weights(config: Config, only_looks: bool) -> None:
-    """Say which weights are missing before anything starts; where nothing will be run, only warn.
+    """Say which weights are missing or wrong before anything starts; where nothing will be run, only warn.
 
     Raises:
-        ConfigError: Some are missing.
+        ConfigError: Some are.
     """
-    lacks = zoo.lacking((c.stage.name, c.name, c.backend, c.params) for c in config.choices.values())
-    if lacks and not only_looks:
-        raise ConfigError(zoo.explain(lacks))
-    if lacks:
-        sys.stderr.write(f"warning: {zoo.explain(lacks)}\n")
+    choices = [(c.stage.name, c.name, c.backend, c.params) for c in config.choices.values()]
+    lacks = zoo.lacking(choices)
+    told = [zoo.explain(lacks)] if lacks else []
+    told += pins.mismatches(choices)
+    if told and not only_looks:
+        raise ConfigError("\n".join(told))
+    for message in told:
+        sys.stderr.write(f"warning: {message}\n")
 
 
 def _growing(mem_mb: int) -> Callable[..., int]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from model_zoo.loading import torchscript
+from model_zoo.loading.batches import FAILURES, is_out_of_memory
 
 _MULTIPLE = 8  # to which both sides are padded
 
@@ -52,11 +53,11 @@ class Lama:
                 out = self._network(
                     torch.from_numpy(image)[None].to(self._device), torch.from_numpy(mask)[None, None].to(self._device)
                 )
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(
-                f"LaMa needs more GPU memory for {width} x {height} px: choose a larger GPU class, or device cpu"
-            ) from error
-        except RuntimeError as error:
+        except FAILURES as error:
+            if is_out_of_memory(error):
+                raise MemoryError(
+                    f"LaMa needs more GPU memory for {width} x {height} px: choose a larger GPU class, or device cpu"
+                ) from None
             raise ValueError(f"{self._path}: does not run as LaMa does: {str(error).strip()[-300:]}") from None
         if not isinstance(out, torch.Tensor) or tuple(out.shape) != (1, *image.shape):
             found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__

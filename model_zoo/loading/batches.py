@@ -10,6 +10,16 @@ from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
+FAILURES = (RuntimeError, torch.jit.Error)  # what a network raises: its operators, and TorchScript's own `raise`
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the GPU's memory did not suffice.
+
+    TorchScript hands on what its operators raise as a plain RuntimeError that quotes them.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
 
 class Batches:
     """Calls a network on at most `size` items at a time; out of memory, on half as many from then on.
@@ -49,19 +59,24 @@ class Batches:
                 part = items[start : start + self.size]
                 try:
                     done.append(self._network(part.to(self._device, self._dtype)).float())
-                except torch.OutOfMemoryError as error:
-                    self._shrink(error)
+                except FAILURES as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    reason = [line for line in str(error).splitlines() if "memory" in line][-1]
+                else:
+                    start += len(part)
                     continue
-                start += len(part)
+                # Outside the handler: there the error's traceback still holds the tensors.
+                self._shrink(reason)
         return torch.cat(done) if len(done) != 1 else done[0]
 
-    def _shrink(self, error: torch.OutOfMemoryError) -> None:
+    def _shrink(self, reason: str) -> None:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if self.size == 1:
             raise MemoryError(
                 "the GPU has too little memory for a single picture: choose a smaller model, a larger GPU class, or "
-                f"device cpu ({str(error).splitlines()[0][:200]})"
-            ) from None
+                f"device cpu ({reason.strip()[:200]})"
+            )
         self.size //= 2
         logger.warning("out of GPU memory: going on with %d at a time; set batch to that to begin with", self.size)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_zoo.loading import torchscript
-from model_zoo.loading.batches import Batches
+from model_zoo.loading.batches import FAILURES, Batches, is_out_of_memory
 
 SIDE = 256  # the traced file knows this size only
 MEAN = (0.485, 0.456, 0.406)
@@ -55,9 +55,9 @@ class Midas:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 out = self._network(items)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
+        except FAILURES as error:
+            if is_out_of_memory(error):
+                raise
             raise ValueError(
                 f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}"
             ) from None

@@ -67,6 +67,15 @@ def test_a_run_without_weights_does_not_start(place):
     assert not list((place / "run").glob("work/*/*.zip"))
 
 
+def test_a_run_with_other_weights_than_pinned_does_not_start(place):
+    put(place, *ALL)
+    (place / "weights" / "weights.lock.json").write_text(f'{{"big-lama": {{"sha256": "{"0" * 64}"}}}}')
+    code, output = snakemake(place)
+    assert code != 0
+    assert "Traceback" not in output and "rule " not in output
+    assert "big-lama" in output and "0" * 64 in output and "damaged or another version" in output
+
+
 def test_a_dry_run_without_weights_warns_and_plans(place):
     code, output = snakemake(place, "-n")
     assert code == 0, output

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from model_zoo.body.smpl import SmplModel
-from model_zoo.metrics.quality import FIGURES, ClipFigures, Frame, roc_auc
+from model_zoo.metrics.quality import FIGURES, ClipFigures, Frame, halved, roc_auc
 from workflow.artifact import Artifact
 from workflow.stages.body import Body
 from workflow.stages.crop import Crop
@@ -18,7 +18,6 @@ from workflow.stages.layers import Layers
 from workflow.stages.scene import Scene
 from workflow.stages.surface import Surface
 
-_HALF = 2  # layers are looked at in half the crop's size
 _SHIFT = 0.06  # of the body's height in the picture
 _LOST = 4  # frames in a row
 _SMEAR_px = 6.0
@@ -42,29 +41,21 @@ def collect(artifacts: Mapping[str, Artifact], model: SmplModel) -> Clip | None:
     valid = np.flatnonzero(body.valid & crop.valid & surface.valid & layers.valid & scene.valid)
     if len(valid) < 8:
         return None
-    frames = [_frame(int(t), body, crop, surface, layers, scene) for t in valid]
+    frames = [_frame(int(t), t - 1 in valid, body, crop, surface, layers, scene) for t in valid]
     middle = valid[len(valid) // 2]
     pose = np.repeat(body.body_pose[middle : middle + 1], len(valid), axis=0)
     frozen = model.poser(body.betas).joints(body.global_orient[valid], pose, body.transl[valid])
     return Clip(frames, frozen)
 
 
-def _frame(t: int, body: Body, crop: Crop, surface: Surface, layers: Layers, scene: Scene) -> Frame:
-    def every(values: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(values[::_HALF, ::_HALF])
-
-    def mean(picture: np.ndarray) -> np.ndarray:
-        size = (picture.shape[1] // _HALF, picture.shape[0] // _HALF)
-        return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-    to_half = np.array([[1 / _HALF, 0, 0.5 / _HALF - 0.5], [0, 1 / _HALF, 0.5 / _HALF - 0.5], [0, 0, 1]])
-    keypoints = crop.keypoints[t].astype(np.float64) / _HALF + to_half[0, 2]
-    return Frame(
-        rgb=mean(crop.rgb[t]), human=every(layers.human[t]), occluder=every(layers.occluder[t]),
-        matte=mean(layers.matte[t]), scene=mean(scene.rgb[t]), removed=every(scene.origin[t] != 0),
-        depth=every(surface.depth[t]).astype(np.float32), normal=every(surface.normal[t]).astype(np.float32),
-        inside=every(crop.inside[t]), keypoints=keypoints, confidence=crop.confidence[t],
-        joints=body.joints[t], intrinsics=to_half @ crop.intrinsics[t],
+def _frame(t: int, follows: bool, body: Body, crop: Crop, surface: Surface, layers: Layers, scene: Scene) -> Frame:
+    return halved(
+        Frame(
+            rgb=crop.rgb[t], human=layers.human[t], occluder=layers.occluder[t], matte=layers.matte[t],
+            scene=scene.rgb[t], removed=scene.origin[t] != 0, depth=surface.depth[t], normal=surface.normal[t],
+            inside=crop.inside[t], keypoints=crop.keypoints[t], confidence=crop.confidence[t], joints=body.joints[t],
+            intrinsics=crop.intrinsics[t], follows=follows,
+        )
     )  # fmt: skip
 
 

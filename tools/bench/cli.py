@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.bench import chain, machine, plan
+from tools.bench import chain, machine, plan, rendering
 from workflow import layout
 from workflow.errors import ToolError
 
@@ -75,6 +75,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "chain": ("One clip through every stage", _chain),
     "length": ("Memory and the length of a clip", _length),
     "plan": ("Planning", _plan),
+    "instant-nvr": ("The instant-nvr branch", lambda scratch: nvr.table(nvr.figures())),
+    "render": ("Rendering clips with truth", lambda scratch: rendering.table()),
 }
 
 

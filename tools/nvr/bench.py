@@ -107,6 +107,22 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
     return out
 
 
+def table(found: dict[str, float]) -> str:
+    """The figures as a table in Markdown."""
+    lines = ["| what | ms | processor ms | plain, processor ms | ratio |", "|---|---|---|---|---|"]
+    labels = {
+        "frame_weights": f"blend weights of a frame, {_THREADS} threads",
+        "bigpose_grids": f"big-pose grids, {_THREADS} threads",
+        "training_item": "training sample, 1080p",
+    }
+    for name, label in labels.items():
+        wall, processor, plain, ratio = (found[f"{name}_{kind}"] for kind in ("ms", "cpu_ms", "plain_cpu_ms", "ratio"))
+        lines.append(f"| {label} | {wall:.0f} | {processor:.0f} | {plain:.0f} | {ratio:.1f} |")
+    lines.append(f"| test sample, 1080p | {found['test_item_ms']:.0f} | {found['test_item_cpu_ms']:.0f} | | |")
+    kept, whole = found["frame_grid_bytes"] / 1e3, found["frame_grid_plain_bytes"] / 1e3
+    return "\n".join([*lines, "", f"A frame's grid takes {kept:.0f} kB instead of {whole:.0f} kB."])
+
+
 def _timed(name: str, work: Callable[[], Any], repeats: int, share: int = 1) -> dict[str, float]:
     """Least wall time and processor time of some calls, ms; the first call, which compiles, does not count.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from model_zoo.metrics.quality import FIGURES as AGREEMENT
 from workflow.shard import JUDGES
 
 
@@ -59,6 +60,10 @@ _OF_ALL_STAGES = {
 
 FIGURES = {
     **_OF_ALL_STAGES,
+    **{
+        f"shards.{name}": Figure(meaning.unit, f"{meaning.about[0].upper()}{meaning.about[1:]}.")
+        for name, meaning in AGREEMENT.items()
+    },
     "frames.decoded_share": Figure(_SHARE, "Frames of the clip that could be decoded.", below=0.98),
     "frames.tone_mapped": Figure("", "1: high dynamic range was mapped to the standard range; 0: only clipped."),
     "keypoints.valid_share": Figure(_SHARE, "Frames in which the subject was found.", below=0.9),

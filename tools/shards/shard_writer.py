@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from model_zoo.metrics.quality import ClipFigures, Frame, halved
 from tools.shards.array_writer import ArrayWriter
 from tools.shards.pictures import (
     depth_quantum,
@@ -163,6 +164,7 @@ class ShardWriter:
         self._digests = {}
         self._put_arrays(sources, length)
         figures = np.zeros((length, len(FRAME_FIGURES)), np.float32)
+        agreement, valid = ClipFigures(), sources.layer_valid.all(1)
         figures[:, 0] = sources.body.reprojection_error
         figures[:, 1] = sources.crop.confidence[:, BODY].mean(1)
         frames = zip(
@@ -204,6 +206,16 @@ class ShardWriter:
                 (origin == SCENE_FROM_OTHER_FRAME).mean(),
                 (origin == SCENE_INPAINTED).mean(),
             )
+            if valid[index]:
+                agreement.add(
+                    halved(
+                        Frame(
+                            rgb, human, occluder, matte, scene, origin != SCENE_OBSERVED, depth, normal, inside,
+                            sources.crop.keypoints[index], sources.crop.confidence[index], sources.body.joints[index],
+                            sources.crop.intrinsics[index], index > 0 and bool(valid[index - 1]),
+                        )
+                    )
+                )  # fmt: skip
             yield
         self._extend("frame_quality", figures)
         lines = "".join(f"{name} {digest.hexdigest()}\n" for name, digest in sorted(self._digests.items()))
@@ -218,7 +230,7 @@ class ShardWriter:
                 "metric_depth": sources.surface.metric,
                 "digest": hashlib.sha256(lines.encode()).hexdigest(),
                 "metadata": metadata,
-                "quality": {**sources.quality, "shards": _own_figures(sources, figures)},
+                "quality": {**sources.quality, "shards": {**_own_figures(sources, figures), **agreement.figures()}},
             }
         )
         self._frames += length

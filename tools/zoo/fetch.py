@@ -126,11 +126,10 @@ def add(entry: Weight, file: Path, folder: Path) -> Path:
     size = file.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
         raise ToolError(f"{file}: has {size} bytes, {entry.name} has {entry.bytes}")
-    wanted, found = pins.expected(entry, folder), pins.digest(file, folder)
     target = folder / entry.file
-    if wanted and found != wanted:
-        told = pins.MISMATCH.format(name=entry.name, path=file, found=found, wanted=wanted, lock=pins.lock_file(folder))
-        raise ToolError(told)
+    fault = pins.mismatch(entry, file, folder)
+    if fault:
+        raise ToolError(fault)
     if not (target.exists() and target.samefile(file)):
         with replacing(target) as partial:
             shutil.copyfile(file, partial)

@@ -10,6 +10,7 @@ from workflow.stages import (
     canonical,
     crop,
     frames,
+    instant_nvr,
     keypoints,
     layers,
     parsing,
@@ -37,6 +38,7 @@ PIPELINE: tuple[Stage, ...] = (
     report.OVERVIEW_STAGE,
     train.STAGE,
     train.SAMPLE_STAGE,
+    instant_nvr.STAGE,
     accuracy.STAGE,
 )
 STAGES: dict[str, Stage] = {stage.name: stage for stage in PIPELINE}

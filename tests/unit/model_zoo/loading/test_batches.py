@@ -16,7 +16,7 @@ class Small:
     def __call__(self, items):
         self.calls.append(len(items))
         if len(items) > self.limit:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return items + 1
 
 
@@ -35,6 +35,14 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(caplog):
 def test_when_a_single_item_does_not_fit_it_says_so():
     with pytest.raises(MemoryError, match="too little memory for a single picture"):
         Batches(Small(limit=0), 4, CPU)(torch.ones(4))
+
+
+def test_other_errors_are_not_taken_for_it():
+    def network(items):
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        Batches(network, 4, CPU)(torch.ones(4))
 
 
 def test_half_precision_is_what_the_network_sees():

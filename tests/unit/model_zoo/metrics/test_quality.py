@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model_zoo.metrics.quality import FIGURES, PAIRS, ClipFigures, Frame, roc_auc
+from model_zoo.metrics.quality import FIGURES, PAIRS, ClipFigures, Frame, halved, roc_auc
 
 SIZE, FOCAL, RADIUS, DISTANCE = 128, 150.0, 0.5, 2.5
 K = np.array([[FOCAL, 0, 63.5], [0, FOCAL, 63.5], [0, 0, 1.0]])
@@ -85,6 +85,18 @@ def test_a_frozen_pose_moves_unlike_the_keypoints(clip):
 
 def test_missing_frames_are_a_jump(clip):
     assert measured([f for t, f in enumerate(clip) if t not in (5, 6, 7)])["jump"] > 3 * measured(clip)["jump"]
+
+
+def test_a_gap_that_is_told_is_no_jump(clip):
+    frames = [dataclasses.replace(f, follows=t != 8) for t, f in enumerate(clip) if t not in (5, 6, 7)]
+    assert measured(frames)["jump"] == pytest.approx(measured(clip)["jump"], rel=0.2)
+    assert measured(frames)["motion"] == pytest.approx(20.0)
+
+
+def test_half_the_size_says_the_same(clip):
+    whole, half = measured(clip), measured([halved(frame) for frame in clip])
+    for name in ("silhouette_iou", "keypoints_inside", "in_view", "reprojection", "motion_gap"):
+        assert half[name] == pytest.approx(whole[name], abs=0.03), name
 
 
 def test_a_smeared_scene_is_less_sharp(clip):

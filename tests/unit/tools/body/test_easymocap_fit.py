@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from model_zoo.body.landmarks import keypoint_regressor
 from model_zoo.body.posed_points import pose_points, rotations
 from model_zoo.body.rotation import matrix_from_axis_angle
 from model_zoo.body.skeleton import PARENTS
 from model_zoo.body.smpl import SmplModel
-from tests import nvr_example
+from model_zoo.body.torch_smpl import PosedPoints, pose_matrices
+from tests import bodies, nvr_example
 from tools.body import easymocap_fit as fit
 from workflow.errors import Rejected, ToolError
 from workflow.stages.body import EasymocapFitParams
@@ -248,6 +250,29 @@ def test_backend_reads_easymocaps_keypoints_and_pares_results(model, rows, tmp_p
     np.testing.assert_allclose(body.joints[1, 0], joints[0] + body.transl[1], atol=1e-5)
     points = rows @ ((posed - joints[0]) @ turn.T + joints[0] + body.transl[1]) @ K.T
     assert np.linalg.norm(points[:, :2] / points[:, 2:] - seen[1], axis=1).mean() < 3
+
+
+def test_backend_begins_from_our_own_landmarks(tmp_path):
+    body_model = bodies.free_body()
+    frames, keypoints, _ = clip(2)
+    rng = np.random.RandomState(6)
+    poses = torch.from_numpy(0.15 * rng.randn(2, 69))
+    orient = torch.tensor([[np.pi, 0.2, 0.0], [np.pi, 0.25, 0.0]], dtype=torch.float64)
+    points = PosedPoints(body_model, keypoint_regressor(body_model), torch.float64)
+    transl = torch.tensor([[0.1, 0.2, 3.5]] * 2, dtype=torch.float64)
+    posed = points(pose_matrices(orient, poses), transl, torch.zeros(10, dtype=torch.float64))[0].numpy()
+    seen = posed @ K.T
+    keypoints.xy[:, :23] = seen[..., :2] / seen[..., 2:]
+    keypoints.confidence[:, 23:] = 0
+    keypoints.xyz[:, :23] = posed - posed[:, [11, 12]].mean(1, keepdims=True)
+    keypoints.xyz_valid[:, :23] = True
+    run = fit.load(EasymocapFitParams(iterations=4), {"body_model": bodies.free_body_file()})
+    body = run(frames, keypoints)
+    assert body.valid.all() and body.reprojection_error.max() < 2
+    assert (
+        np.linalg.norm(body.joints[:, 0] - transl.numpy()[:, None][:, 0] - body_model.joints_template[0], axis=-1).max()
+        < 0.4
+    )
 
 
 def test_our_keypoints_become_body25():

@@ -149,6 +149,14 @@ def test_interval_is_applied_once_and_frames_are_numbered_on(base, shard, tmp_pa
     assert [float(item["frame_dim"]) for item in NvrDataset.of_root(tmp_path / "r", "test")] == [0, 0.25, 0.5, 0.75]
 
 
+def test_frames_without_a_person_are_left_out_and_told(base, shard, tmp_path, monkeypatch):
+    monkeypatch.setattr("tools.nvr.clip.NEEDED", ("keypoints",))  # the example's detector blinks in frame 6
+    facts = export(shard, shard.clips[0].id, tmp_path / "r", WHOLE, base / MODEL)
+    assert facts["left_out"] == [6] and facts["frames"] == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert json.loads((tmp_path / "r/strata.json").read_text())["left_out"] == [6]
+    assert len(NvrDataset.of_root(tmp_path / "r", "test")) == 11
+
+
 def test_annotations_have_the_form_of_easymocap():
     keypoints = np.zeros((133, 3))
     keypoints[:, 0], keypoints[:, 1], keypoints[:, 2] = np.arange(133), 1000.126, 0.5

@@ -153,6 +153,35 @@ def test_batches_do_not_matter(files, clip):
         np.testing.assert_array_equal(one.depth[t], all_.depth[t])
 
 
+class Greedy(torch.nn.Module):
+    """Has room for one picture at a time; TorchScript tells of it as it does of an operator's error."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[0] > 1:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return torch.nn.functional.avg_pool2d(x, 4).mean(dim=1, keepdim=True)
+
+
+def test_out_of_memory_halves_the_batch_says_so_and_loses_nothing(files, clip, tmp_path, caplog):
+    whole = sapiens.load(SapiensParams(size="0.3b", device="cpu"), files)(*clip)
+    files["sapiens-depth-0.3b"] = script(Greedy(), tmp_path / "g.pt2")
+    found = sapiens.load(SapiensParams(size="0.3b", batch=4, device="cpu"), files)(*clip)
+    assert "going on with 2 at a time" in caplog.text and "going on with 1 at a time" in caplog.text
+    for t in range(FRAMES):
+        np.testing.assert_array_equal(found.depth[t], whole.depth[t])
+
+
+class Hopeless(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+def test_too_little_memory_for_one_picture_is_said(files, clip, tmp_path):
+    files["sapiens-depth-0.3b"] = script(Hopeless(), tmp_path / "h.pt2")
+    with pytest.raises(ToolError, match="surface/sapiens: the GPU has too little memory for a single picture"):
+        sapiens.load(SapiensParams(size="0.3b", device="cpu"), files)(*clip)
+
+
 def test_another_network_is_refused(files, clip):
     files["sapiens-depth-0.3b"] = files["sapiens-normal-0.3b"]
     with pytest.raises(ToolError, match=r"gives \(1, 3, 64, 48\), expected \(1, 1, h, w\); another network"):
