@@ -25,6 +25,7 @@ COMMANDS = {
     "shards": "tools.shards.cli",
     "synthetic": "tools.synthetic.cli",
     "tally": "tools.report.tally",
+    "train": "tools.train.cli",
     "zoo": "tools.zoo.cli",
 }
 

@@ -17,6 +17,7 @@ _BASE_px = 4  # half the distance over which depth is differentiated: float16 is
 _STEEP_m = 0.06  # a larger difference over that distance is an edge, no slope
 _STILL = 0.003  # of the body's size per frame: what trembles less than this stands still
 _RING_px = 9
+_STEP = 0.5  # levels: pictures that differ by less on average are alike
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ class Meaning:
 FIGURES: dict[str, Meaning] = {
     "confidence": Meaning("", "mean confidence of the 17 body keypoints", -1),
     "jitter": Meaning("body sizes", "trembling of keypoints: median second difference", 1),
-    "jump": Meaning("", "largest second difference of the keypoints over the usual one", 1),
-    "picture_jump": Meaning("", "largest change of the picture from frame to frame over the usual one", 1),
+    "jump": Meaning("", "most sudden step of the keypoints over the steps around it", 1),
+    "picture_jump": Meaning("", "most sudden change of the picture over the changes around it", 1),
     "reprojection": Meaning("body sizes", "distance of the body's joints from the keypoints", 1),
     "motion_gap": Meaning("body sizes/frame", "difference of how joints and keypoints move", 1),
     "motion_ratio": Meaning("", "movement of the body's joints over that of the keypoints (log2)", -1),
@@ -156,8 +157,9 @@ class ClipFigures:
         if frame.human.any():
             self._put("sharpness", float(np.log2(cv2.Laplacian(luma, cv2.CV_32F)[frame.human].var() + 1e-3)))
         small = cv2.resize(luma, (64, 64), interpolation=cv2.INTER_AREA)
-        if self._before is not None and frame.follows:
-            self._put("temporal_iou", _iou(self._before[0], frame.human))
+        if self._before is not None:
+            if frame.follows:
+                self._put("temporal_iou", _iou(self._before[0], frame.human))
             self._put("picture_step", float(np.abs(small - self._before[1]).mean()))
         self._before = frame.human, small
 
@@ -168,9 +170,10 @@ class ClipFigures:
             if name != "picture_step" and values:
                 middle = np.median if name in ("normal_depth_deg", "sharpness", "scene_sharpness") else np.mean
                 found[name] = float(middle(values))
-        found.update(_peak("picture_jump", np.array(self._values.get("picture_step", [])), 0.2))
         if not self._sizes:
             return found
+        steps = np.array(self._values.get("picture_step", []))
+        found.update(_peak("picture_jump", steps, np.array(self._follows)[1:], _STEP))
         points, known, pixels = np.array(self._points), np.array(self._known), np.array(self._pixels)
         size = np.maximum(np.array(self._sizes), 1.0)
         joints = np.array(self._joints)
@@ -299,14 +302,29 @@ def _temporal(
     if triple.any():
         bend = np.linalg.norm(points[2:] - 2 * points[1:-1] + points[:-2], axis=2) / size[1:-1, None]
         found["jitter"] = float(np.median(bend[triple]))
-        usual = np.array([np.median(row[fine]) for row, fine in zip(bend, triple) if fine.any()])
-        found.update(_peak("jump", usual, _STILL))
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=2) / size[1:, None]
+        typical = np.array([np.median(row[fine]) if fine.any() else 0.0 for row, fine in zip(steps, both)])
+        found.update(_peak("jump", typical, follows[1:], _STILL))
     return found
 
 
-def _peak(name: str, values: np.ndarray, least: float) -> dict[str, float]:
-    """Largest value over the median, which counts as `least` at least."""
-    return {name: float(values.max() / max(float(np.median(values)), least))} if len(values) else {}
+def _peak(name: str, steps: np.ndarray, follows: np.ndarray, least: float) -> dict[str, float]:
+    """How much the most sudden step exceeds the larger one of the two around it.
+
+    What moves by itself speeds up and slows down over several frames; where frames are missing, one step stands alone.
+
+    Args:
+        name: Of the figure.
+        steps: Shape (T - 1,), how much changes from frame to frame.
+        follows: Shape (T - 1,), bool, the two frames follow each other.
+        least: A step around that is smaller counts as this.
+    """
+    if len(steps) < 3:
+        return {}
+    around = np.maximum(steps[:-2], steps[2:])
+    alone = (steps[1:-1] + least) / (around + least)
+    whole = follows[2:] & follows[1:-1] & follows[:-2]
+    return {name: float(alone[whole].max())} if whole.any() else {}
 
 
 def roc_auc(bad: np.ndarray, good: np.ndarray) -> float:

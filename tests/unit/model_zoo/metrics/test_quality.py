@@ -84,7 +84,8 @@ def test_a_frozen_pose_moves_unlike_the_keypoints(clip):
 
 
 def test_missing_frames_are_a_jump(clip):
-    assert measured([f for t, f in enumerate(clip) if t not in (5, 6, 7)])["jump"] > 3 * measured(clip)["jump"]
+    assert measured(clip)["jump"] < 1.1
+    assert measured([f for t, f in enumerate(clip) if t not in (5, 6, 7)])["jump"] > 2
 
 
 def test_a_gap_that_is_told_is_no_jump(clip):
