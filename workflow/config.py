@@ -34,12 +34,15 @@ class Synthetic:
     width: int = 512  # px, even
     cameras: int = 1  # views of each motion, from different directions
     seed: int = 0  # other seeds, other clips
+    motions: str = ""  # folder of AMASS-style .npz files, searched with all below it; empty: built-in motions only
+    everything: bool = False  # truth also of all that is not the subject: depth, normals, optical flow, clean background
     street: float = 0.5  # share out of doors
     moving: float = 0.5  # share with a camera that pans, rolls or is held by hand
     occluded: float = 0.3  # share with a thing in front of the subject
     company: float = 0.25  # share with another person who passes
     hard: float = 0.2  # share that is dim, noisy, blurred or strongly compressed
     focal: float = 0.2  # share with a wide or long lens
+    recorded: float = 1.0  # share that takes its motion from `motions`, where there are any
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Settings:
     stages: dict[str, Any] = field(default_factory=dict)  # per stage: backend, params
 
 
-SYNTHETIC_SHARES = ("street", "moving", "occluded", "company", "hard", "focal")
+SYNTHETIC_SHARES = ("street", "moving", "occluded", "company", "hard", "focal", "recorded")
 
 # Top-level keys that are settings of a stage, so that common ones need no nesting.
 SHORTCUTS = {"fps": "frames", "max_side": "frames", "height": "crop", "width": "crop"}
@@ -185,7 +188,8 @@ def _judging(choices: Mapping[str, Choice]) -> Choice:
         for name, c in choices.items()
         if c.stage.per_clip
     }
-    return dataclasses.replace(choice, params=dataclasses.replace(choice.params, chain=json.dumps(chain, sort_keys=True)))
+    told = dataclasses.replace(choice.params, chain=json.dumps(chain, sort_keys=True))
+    return dataclasses.replace(choice, params=told)
 
 
 def parse(raw: Mapping[str, Any]) -> Config:

@@ -213,7 +213,8 @@ def _render(config: Config, dry_run: bool) -> bool:
     """Bring the rendered clips in step with their settings, in a process of its own; whether they are there."""
     settings = dataclasses.asdict(config.settings.synthetic)
     kept = layout.SYNTHETIC / layout.SYNTHETIC_SETTINGS
-    if kept.exists() and json.loads(kept.read_text()).get("settings") == settings:
+    wanted = {"settings": settings, "version": layout.SYNTHETIC_VERSION}
+    if kept.exists() and json.loads(kept.read_text()) == wanted:
         return True
     if dry_run:
         sys.stderr.write("synthetic: the clips are not rendered yet, so they are missing from this plan\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from model_zoo.synthetic.recipes import ACTIONS, COMPANY, Recipe
@@ -21,6 +23,7 @@ def cast(
     cameras: int,
     seed: int,
     shares: dict[str, float],
+    recordings: Sequence[tuple[str, float]] = (),
 ) -> list[Recipe]:
     """Recipes of a synthetic source.
 
@@ -35,7 +38,9 @@ def cast(
         cameras: Views of every motion, from different directions.
         seed: Other seeds, other clips.
         shares: Of all clips, 0 to 1: `street` (else a room), `moving` cameras, `occluded`, `company` (other people),
-            `hard` (dim, noisy, blurred or strongly compressed), `focal` (wide or tele).
+            `hard` (dim, noisy, blurred or strongly compressed), `focal` (wide or tele), `recorded` (motions from
+            `recordings`, where there are any).
+        recordings: Name and length in s of recorded motions.
 
     Returns:
         `clips` times `cameras` recipes, views of one motion one after the other.
@@ -65,12 +70,14 @@ def cast(
             crf=int(rng.integers(30, 39)) if chosen["hard"] and hard == 3 else 16,
             seed=int(rng.integers(_MANY)),
         )
+        which, at, wanted = int(rng.integers(2**31)), float(rng.random()), float(rng.random())
+        if recordings and wanted < shares.get("recorded", 1.0):
+            name, length = recordings[which % len(recordings)]
+            recipe = recipe.at(recording=name, start_s=round(at * max(length - seconds, 0.0), 3))
         for view in range(cameras):
             moving = _pick(rng, _MOVING, chosen["moving"], "static")
             across = 0.0 if cameras == 1 else _SPREAD_DEG * (2.0 * view / (cameras - 1) - 1.0)
-            found.append(
-                recipe.at(name=f"{recipe.name}-view-{view}", camera=moving, azimuth_deg=round(across, 2))
-            )
+            found.append(recipe.at(name=f"{recipe.name}-view-{view}", camera=moving, azimuth_deg=round(across, 2)))
     return found
 
 

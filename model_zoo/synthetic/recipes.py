@@ -15,9 +15,10 @@ from model_zoo.synthetic import moves
 from model_zoo.synthetic.camera import Camera
 from model_zoo.synthetic.dressed import DressedBody, Outfit
 from model_zoo.synthetic.gait import walk
+from model_zoo.synthetic.materials import linear
 from model_zoo.synthetic.mesh import PLAIN, PLANKS, STRIPES, Material, Mesh, box, cylinder, joined, sphere
 from model_zoo.synthetic.motion import Motion, Skeleton, curve
-from model_zoo.synthetic.materials import linear
+from model_zoo.synthetic.recordings import Recording, recorded
 from model_zoo.synthetic.render import Actor, FrameTruth, Prop, Renderer, Scene, Shot
 from model_zoo.synthetic.scenes import room, street
 
@@ -55,6 +56,8 @@ class Recipe:
         action: One of `ACTIONS`.
         occluder: One of `OCCLUDERS`.
         company: Whether another person passes behind the subject or in front, one of `COMPANY`.
+        recording: Name of a recorded motion that takes the place of the action; empty for none.
+        start_s: Where in the recording the clip begins.
         person: Seed of shape, outfit and, for a dance, motion.
         height: px, even.
         width: px, even.
@@ -76,6 +79,8 @@ class Recipe:
     action: str = "walk"
     occluder: str = "none"
     company: str = "none"
+    recording: str = ""
+    start_s: float = 0.0
     person: int = 0
     height: int = 640
     width: int = 480
@@ -99,7 +104,8 @@ class Recipe:
                 found.append(f"{key}: is {getattr(self, key)!r}, expected one of {', '.join(legal)}")
         for key, low, high in (("height", 64, 4096), ("width", 64, 4096), ("frames", 2, 100_000), ("shutter", 1, 16),
                                ("focal", 0.3, 10.0), ("fill", 0.1, 1.5), ("fps", 1.0, 240.0), ("crf", 0, 51),
-                               ("exposure", 0.01, 10.0), ("grain", 0.0, 100.0), ("azimuth_deg", -180.0, 180.0)):  # fmt: skip
+                               ("exposure", 0.01, 10.0), ("grain", 0.0, 100.0),
+                               ("azimuth_deg", -180.0, 180.0)):  # fmt: skip
             if not low <= getattr(self, key) <= high:
                 found.append(f"{key}: is {getattr(self, key)}, expected {low} to {high}")
         if self.height % 2 or self.width % 2:
@@ -153,18 +159,23 @@ def person(model: SmplModel, seed: int) -> DressedBody:
     return DressedBody(model, betas, outfit)
 
 
-def shoot(recipe: Recipe, model: SmplModel) -> Shot:
+def shoot(recipe: Recipe, model: SmplModel, recording: Recording | None = None) -> Shot:
     """What is before the camera, at the recipe's rate; sharp, whatever its shutter.
 
     Raises:
         ValueError: The recipe cannot be shot.
     """
     faults = recipe.faults()
+    if bool(recipe.recording) != (recording is not None):
+        faults.append(f"recording: is {recipe.recording!r}, but {'none' if recording is None else 'one'} was given")
     if faults:
         raise ValueError(f"{recipe.name}: " + "; ".join(faults))
     stage = _Stage(recipe, np.array([0.0, _GROUND_Z[recipe.place]]))
     body = person(model, recipe.person)
-    motion = _ACT[recipe.action](stage, body.skeleton)
+    if recording is None:
+        motion = _ACT[recipe.action](stage, body.skeleton)
+    else:
+        motion = recorded(recording, body, recipe.frames, recipe.fps, stage.origin, recipe.start_s)
     scene = room() if recipe.place == "room" else street()
     things, props = _in_front(stage)
     if things:
@@ -201,13 +212,13 @@ class Take:
         shot: One frame for each picture, sharp.
     """
 
-    def __init__(self, recipe: Recipe, model: SmplModel, samples: int = 2) -> None:
-        """Prepare; `samples` as in `Renderer`."""
+    def __init__(self, recipe: Recipe, model: SmplModel, samples: int = 2, recording: Recording | None = None) -> None:
+        """Prepare; `samples` as in `Renderer`, `recording` the motion that the recipe names."""
         self.recipe = recipe
         self._pieces = recipe.shutter
         self._stride = 1 if recipe.shutter == 1 else 2 * recipe.shutter  # the shutter is open half of the time
         fine = recipe.at(fps=recipe.fps * self._stride, frames=recipe.frames * self._stride, shutter=1)
-        whole = shoot(fine, model)
+        whole = shoot(fine, model, recording)
         middle = np.arange(recipe.frames) * self._stride + self._pieces // 2
         self.shot = sampled(whole, middle, recipe.fps) if self._stride > 1 else whole
         self._renderer = Renderer(whole, samples)
@@ -333,7 +344,7 @@ def _in_front(stage: _Stage) -> tuple[list[Mesh], tuple[Prop, ...]]:
     """Things before the subject: standing ones, and ones that move."""
     recipe, (x, z) = stage.recipe, stage.origin
     still, props = _hiding(stage)
-    if recipe.action == "sit":
+    if recipe.action == "sit" and not recipe.recording:
         wood = Material(PLANKS, (0.45, 0.30, 0.18), (0.25, 0.16, 0.09), 0.12, 0.2)
         back = np.array([x, z]) - 0.47 * np.array([np.sin(_SEATED), np.cos(_SEATED)])
         still.append(box((back[0] - 0.2, 0.0, back[1] - 0.2), (back[0] + 0.2, 0.42, back[1] + 0.2), wood, True))

@@ -19,7 +19,9 @@ from model_zoo.synthetic.shadow import GroundShadow
 
 _SHADOW_REACH = 2.6  # m around the subject that is searched for shadowed ground
 # m, how deep COCO's 17 points and the 6 of the feet lie below the skin that is over them, dressed, at most.
-OWN_FLESH = np.array([0.03] * 5 + [0.12] * 2 + [0.07] * 2 + [0.05] * 2 + [0.16] * 2 + [0.09] * 2 + [0.07] * 2 + [0.05] * 6)
+OWN_FLESH = np.array(
+    [0.03] * 5 + [0.12] * 2 + [0.07] * 2 + [0.05] * 2 + [0.16] * 2 + [0.09] * 2 + [0.07] * 2 + [0.05] * 6
+)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ def faults(means, bounds):
         if key not in means:
             found.append(f"{key}: was not measured, expected {bound}")
         elif measure.worse(means[key], bound):
-            found.append(f"{key}: is {means[key]:.4g}, expected {'at least' if measure.more_is_better else 'at most'} {bound}")
+            found.append(
+                f"{key}: is {means[key]:.4g}, expected {'at least' if measure.more_is_better else 'at most'} {bound}"
+            )
     return found
 
 
@@ -55,7 +57,9 @@ def test_the_full_set_is_as_good_as_it_was():
 
 
 def test_a_worse_value_is_noticed():
-    assert faults({"body.mpjpe": 81.0, "parsing.iou": 0.9}, {"body.mpjpe": 80.0, "parsing.iou": 0.95, "scene.ssim": 0.9}) == [
+    assert faults(
+        {"body.mpjpe": 81.0, "parsing.iou": 0.9}, {"body.mpjpe": 80.0, "parsing.iou": 0.95, "scene.ssim": 0.9}
+    ) == [
         "body.mpjpe: is 81, expected at most 80.0",
         "parsing.iou: is 0.9, expected at least 0.95",
         "scene.ssim: was not measured, expected 0.9",

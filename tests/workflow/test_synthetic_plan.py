@@ -34,7 +34,9 @@ def test_a_plan_says_what_is_not_rendered_yet_and_renders_nothing(tmp_path):
 
 
 def test_rendered_clips_are_planned_for(tmp_path):
-    render = pytest.importorskip("tools.synthetic.render", reason="anny is not in this environment", exc_type=ImportError)
+    render = pytest.importorskip(
+        "tools.synthetic.render", reason="anny is not in this environment", exc_type=ImportError
+    )
     settings = dataclasses.asdict(Synthetic(**SETTINGS))
     render.render(settings, tmp_path / "synthetic", bodies.free_body())
     code, output = snakemake(tmp_path, "-n", "dataset")

@@ -35,7 +35,9 @@ def run(params: CardParams, inputs: Mapping[str, Path | list[Path]], outputs: Ma
     """
     file = inputs["body_model"]
     assert isinstance(file, Path)
-    recipes = scenarios.read(only=[name.strip() for name in params.only.split(",") if name.strip()], frames=params.frames)
+    recipes = scenarios.read(
+        only=[name.strip() for name in params.only.split(",") if name.strip()], frames=params.frames
+    )
     chosen = steps(params.chain)
     model = SmplModel.load(file)
     results = study.run(recipes, Chain(chosen, {"body_model": file}), model, params.corruption)
@@ -110,7 +112,27 @@ def _row(measure: Measure, mean: float, results: Results) -> dict[str, Any]:
         "met": measure.met(mean),
         "clips": len(values),
         "worst": [(name, measure.shown(values[name])) for name in ordered[:3]],
+        "why": "" if measure.met(mean) else _why(measure, results, [values[name] for name in ordered]),
     }
+
+
+def _why(measure: Measure, results: Results, worst_first: Sequence[float]) -> str:
+    """What makes a measure miss its target, as far as the numbers say it."""
+    if measure.key.startswith("scene.psnr"):
+        share, seen, invented = (
+            results.mean(f"scene.{name}") for name in ("share_inpainted", "psnr_other_frame", "psnr_inpainted")
+        )
+        if share and seen is not None and invented is not None:
+            return (
+                f"{share:.0%} of the pixels behind the human are shown by no frame of their clip, above all where the "
+                f"subject stays on the spot, and had to be invented: {invented:.1f} dB there, {seen:.1f} dB where "
+                "another frame shows them (means over all clips)."
+            )
+    for left_out in range(1, len(worst_first)):
+        rest = sum(worst_first[left_out:]) / (len(worst_first) - left_out)
+        if measure.met(rest):
+            return f"Without the {left_out} weakest of {len(worst_first)} clips it would be {measure.shown(rest)}."
+    return "No clip reaches it." if worst_first else ""
 
 
 def _stage(stage: str, means: Mapping[str, float], results: Results) -> dict[str, Any]:
@@ -120,7 +142,13 @@ def _stage(stage: str, means: Mapping[str, float], results: Results) -> dict[str
         "measures": measures,
         "mean": [m.shown(means[m.key]) for m in measures],
         "rows": [
-            (name, [(m.shown(v.measures.get(m.key)), m.key in v.measures and not m.met(v.measures[m.key])) for m in measures])
+            (
+                name,
+                [
+                    (m.shown(v.measures.get(m.key)), m.key in v.measures and not m.met(v.measures[m.key]))
+                    for m in measures
+                ],
+            )
             for name, v in results.verdicts.items()
         ],
     }

@@ -153,7 +153,9 @@ class Separation:
     clips: int
 
 
-def separations(clean: Sequence[Mapping[str, float]], bad: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Separation]:
+def separations(
+    clean: Sequence[Mapping[str, float]], bad: Mapping[str, Sequence[Mapping[str, float]]]
+) -> list[Separation]:
     """Compare figures of clean and of spoilt clips.
 
     Args:

@@ -91,10 +91,11 @@ def judge(take: Take, artifacts: Mapping[str, Artifact], model: SmplModel) -> Ve
         assert isinstance(frames, Frames)
         if len(frames.rgb) != len(take):
             return Verdict(rejected=f"frames: {len(frames.rgb)} frames, the clip has {len(take)}")
-    for kind, compare in ((Keypoints, _keypoints), (Body, None), (Parsing, _parsing)):
-        found = artifacts.get(kind.name)
-        if found is not None and compare is not None:
-            compare(found, truths, sums, worst)  # type: ignore[operator]
+    keypoints, parsing = artifacts.get("keypoints"), artifacts.get("parsing")
+    if isinstance(keypoints, Keypoints):
+        _keypoints(keypoints, truths, sums, worst)
+    if isinstance(parsing, Parsing):
+        _parsing(parsing, truths, sums, worst)
     body = artifacts.get("body")
     if isinstance(body, Body):
         _body(body, take, model, sums, worst)
@@ -139,7 +140,7 @@ def _keypoints(found: Keypoints, truths: list[FrameTruth], sums: _Sums, worst: _
 
 
 def true_body(take: Take) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The subject's `global_orient` (T, 3) and `transl` (T, 3) in the camera's frame, and joints (T, 24, 3) there, m."""
+    """The subject's `global_orient` (T, 3), `transl` (T, 3) and joints (T, 24, 3), m, in the camera's frame."""
     shot = take.shot
     person, motion, pose = shot.subject.body, shot.subject.motion, shot.camera.world_from_camera
     orient, transl = motion.seen_from(pose, person.joints_rest[0])
@@ -153,7 +154,8 @@ def _in_sight(camera: Camera, points: np.ndarray) -> np.ndarray:
     pixel = pelvis @ camera.intrinsics.T
     pixel = pixel[:, :2] / np.maximum(pixel[:, 2:], 1e-6)
     inside = (pixel >= 0).all(1) & (pixel <= [camera.width - 1, camera.height - 1]).all(1)
-    return inside & (pelvis[:, 2] > 0)
+    seen: np.ndarray = inside & (pelvis[:, 2] > 0)
+    return seen
 
 
 def _body(found: Body, take: Take, model: SmplModel, sums: _Sums, worst: _Worst) -> None:
@@ -177,9 +179,7 @@ def _body(found: Body, take: Take, model: SmplModel, sums: _Sums, worst: _Worst)
     theirs = model.poser(shot.subject.body.betas).vertices(
         orient[chosen], shot.subject.motion.body_pose[chosen], transl[chosen]
     )
-    mine = model.poser(found.betas).vertices(
-        found.global_orient[chosen], found.body_pose[chosen], found.transl[chosen]
-    )
+    mine = model.poser(found.betas).vertices(found.global_orient[chosen], found.body_pose[chosen], found.transl[chosen])
     for a, b, t in zip(mine, theirs, chosen):
         sums.add("body.pve", bodies.pve(a, b, ours[t, 0], truth[t, 0]))
     for error, t in zip(procrustes, np.flatnonzero(valid)):

@@ -37,6 +37,8 @@ def table() -> str:
     model = SmplModel.from_arrays(free.derive())
     lines = ["| camera | frame and truth, frames/s | with the clean background, frames/s |", "|---|---|---|"]
     for camera in ("static", "handheld"):
-        recipe = Recipe("bench", place="street", camera=camera, action="dance", height=SIDE_px, width=SIDE_px, frames=24)
+        recipe = Recipe(
+            "bench", place="street", camera=camera, action="dance", height=SIDE_px, width=SIDE_px, frames=24
+        )
         lines.append(f"| {camera} | {rate(recipe, model, False):.1f} | {rate(recipe, model, True):.1f} |")
     return "\n".join(["512x512, on one core.", "", *lines])

