@@ -1,5 +1,6 @@
 """Plans: what Snakemake would run, without running it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -111,6 +112,49 @@ def test_the_slurm_profile_plans(catalogued):
     code, output = plan(catalogued, "--workflow-profile", profile, "--config", "videos=footage")
     assert code == 0, output
     assert counts(output)["frames"] == 3
+
+
+STAND_IN_CONDA = """\
+#!/bin/sh
+case "$*" in
+  *--version*) echo "conda 24.11.0" ;;
+  *info*) echo '{"conda_prefix": "/none", "root_prefix": "/none", "platform": "linux-64", "conda_version": "24.11.0"}' ;;
+  *) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+"""  # what Snakemake asks of conda before it plans; environments are not created in a plan
+RESEARCH = """\
+videos: [footage]
+stages:
+  keypoints: {backend: hrnet}
+  body: {backend: pare}
+  parsing: {backend: schp}
+  surface: {backend: sapiens}
+  scene: {backend: lama}
+"""
+
+
+def test_a_full_research_configuration_plans_for_slurm_with_conda(catalogued, monkeypatch):
+    conda = catalogued / "bin" / "conda"
+    conda.parent.mkdir()
+    conda.write_text(STAND_IN_CONDA)
+    conda.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{conda.parent}:{os.environ['PATH']}")
+    (catalogued / "research.yaml").write_text(RESEARCH)
+    profile = str(ROOT / "workflow" / "profiles" / "slurm")
+    code, output = plan(catalogued, "--workflow-profile", profile, "--sdm", "conda",
+                        "--configfile", str(catalogued / "research.yaml"))  # fmt: skip
+    assert code == 0, output
+    assert counts(output)["scene"] == 3
+    assert "weights are missing" in output
+    for name in ("yolov4", "hrnet-w48", "pare-checkpoint", "schp-cihp-global", "sapiens-depth-1b", "big-lama"):
+        assert f" {name}\n" in output
+    for backend in ("hrnet", "pare", "schp", "sapiens", "lama"):
+        (stage,) = (s for s in PIPELINE if backend in s.backends and f"{s.name}: {{backend: {backend}}}" in RESEARCH)
+        job = re.search(rf"rule {stage.name}:.*?resources: [^\n]*", output, re.DOTALL).group()
+        need = stage.backends[backend].resources
+        assert f"gpu_class={need.gpu_class}" in job
+        assert f"mem_mb={need.mem_mb}" in job
+        assert f"gpu={need.gpus}" in job
 
 
 def test_lint_finds_nothing(catalogued):
