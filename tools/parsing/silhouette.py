@@ -15,6 +15,7 @@ from model_zoo.body.parts import schp_labels
 from model_zoo.body.smpl import Poser, SmplModel
 from model_zoo.raster.attributes import nearest_vertices
 from model_zoo.raster.zbuffer import Rasterizer
+from tools.ahead import ahead
 from tools.parsing.appearance import Appearance, Gatherer, lab, patches_of
 from tools.parsing.garments import dressed
 from tools.parsing.matting import paste, refine
@@ -113,7 +114,7 @@ class _Clip:
         )
         empty = np.zeros(self._frames.rgb.frame_shape[:2], np.uint8)
         figures = _Figures()
-        for view, before, after in _with_neighbours(self._views()):
+        for view, before, after in _with_neighbours(ahead(self._views())):
             if view.probability is None:
                 matte.append(empty)
                 labels.append(empty)
