@@ -19,6 +19,7 @@ import numpy as np
 from workflow.errors import ContractError
 
 _FRAMES_IN_FLIGHT = 4
+_DECODERS = 2  # threads of one loop over a raster
 _NPZ_MEMBER = "frame.npy"
 
 
@@ -118,8 +119,8 @@ class Raster:
         return np.stack([self.frame(i) for i in chosen]) if len(chosen) else np.empty((0, *self.frame_shape), self.dtype)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Frames in order, decoded a few ahead in a thread of their own."""
-        with ThreadPoolExecutor(1) as pool:
+        """Frames in order, decoded a few ahead in threads of their own."""
+        with ThreadPoolExecutor(_DECODERS) as pool:
             waiting: deque[Future[np.ndarray]] = deque()
             for index in range(len(self)):
                 waiting.append(pool.submit(self.frame, index))

@@ -114,12 +114,11 @@ class _Clip:
         )
         empty = np.zeros(self._frames.rgb.frame_shape[:2], np.uint8)
         figures = _Figures()
-        for view, before, after in _with_neighbours(ahead(self._views())):
-            if view.probability is None:
+        for view, soft in ahead(self._softened(appearance)):
+            if soft is None:
                 matte.append(empty)
                 labels.append(empty)
                 continue
-            soft = self._cut(view, before, after, appearance)
             if soft.mean() < _MIN_SHARE:
                 valid[view.index] = False
                 matte.append(empty)
@@ -165,6 +164,11 @@ class _Clip:
         input_from_small = _square(view.region.input_from_source) @ np.linalg.inv(_square(small_from_source))
         size = (SIDE_px, SIDE_px)
         return cv2.warpAffine(self._standing.astype(np.float32), input_from_small[:2], size, flags=cv2.INTER_LINEAR)
+
+    def _softened(self, appearance: Appearance) -> Iterator[tuple[_View, np.ndarray | None]]:
+        """Every view with the subject's probability, None where keypoints or body vouch for nothing."""
+        for view, before, after in _with_neighbours(ahead(self._views())):
+            yield view, None if view.probability is None else self._cut(view, before, after, appearance)
 
     def _views(self) -> Iterator[_View]:
         for t, rgb in enumerate(self._frames.rgb):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from tools.scene.difference import farthest_channel
+
 _RING_px = 8  # width of the border from which the plate is adjusted, at 512
 _SPREAD_px = 24.0  # how far an adjustment at the border reaches into the hole, at 512
 _OUTLIER = 40.0  # difference of 8-bit colours that is another object, not exposure
@@ -47,7 +49,7 @@ def adjust(
         return picture
     part = (slice(y, y + h), slice(x, x + w))
     difference = frame[part].astype(np.float32) - picture[part].astype(np.float32)
-    weight = (ring[part] & (np.abs(difference).max(-1) < _OUTLIER)).astype(np.float32)
+    weight = (ring[part] & (farthest_channel(frame[part], picture[part]) < _OUTLIER)).astype(np.float32)
     if weight.sum() < 16:
         return picture
     small = (max(w // _COARSE, 1), max(h // _COARSE, 1))
@@ -105,7 +107,7 @@ def attached(
     inner = hole[part]
     out = np.zeros_like(hole)
     away = cv2.distanceTransform((~inner).astype(np.uint8), cv2.DIST_L2, 3)
-    difference = np.abs(frame[part].astype(np.int16) - picture[part]).max(-1).astype(np.float32)
+    difference = farthest_channel(frame[part], picture[part]).astype(np.float32)
     difference[~known[part]] = 0.0
     other = (cv2.blur(difference, (5, 5)) > _MOVED) & (away <= reach_px) & known[part] & ~inner
     other = cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(bool) & ~inner

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tools.scene.difference import farthest_channel
+
 _CLOSEST = 9  # donors nearest in time that vote, when the camera moves
 _GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
 _CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied on
@@ -124,7 +126,7 @@ def movers(picture: np.ndarray, clear: np.ndarray, plate: Plate, start: np.ndarr
         Shape (h, w), bool.
     """
     confirmed = plate.votes >= _CONFIRMED
-    difference = np.abs(picture.astype(np.int16) - plate.rgb).max(-1)
+    difference = farthest_channel(picture, plate.rgb)
     other = cv2.blur(np.where(clear & confirmed, difference, 0).astype(np.float32), (3, 3)) > _OTHER
     near = within(start, reach_px)
     grown = cv2.dilate(start.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)

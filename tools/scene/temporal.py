@@ -9,7 +9,9 @@ from typing import Callable
 import cv2
 import numpy as np
 
+from tools.ahead import ahead
 from tools.scene.blend import adjust, attached, feather
+from tools.scene.difference import farthest_channel
 from tools.scene.motion import Motion, estimate
 from tools.scene.plate import Donor, Plate, build, fill, inpaint, movers
 from tools.scene.thing import continued
@@ -65,7 +67,7 @@ class _Clip:
         self._occluder_moves = self._moving_occluder(sampled, plates)
         shares = np.zeros(3)
         valid = self._crop.valid & self._layers.valid
-        for t, (picture, hole, covered, subject) in enumerate(self._holes(with_rgb=True)):
+        for t, (picture, hole, covered, subject) in enumerate(ahead(self._holes(with_rgb=True))):
             filled, source = self._fill(t, picture, hole, covered, subject, plates)
             rgb.append(filled)
             origin.append(source)
@@ -235,7 +237,7 @@ class _Clip:
                 continue
             scene, state = self._background(t, plates, (0, 0, covered.shape[1], covered.shape[0]))
             known = covered & (state == 1)
-            difference = np.abs(self._crop.rgb[t].astype(np.int16) - scene).max(-1)
+            difference = farthest_channel(self._crop.rgb[t], scene)
             seen += int(known.sum())
             differs += int((difference[known] > _DIFFERENT).sum())
         return seen > 0 and differs > _MOSTLY * seen
