@@ -7,6 +7,7 @@ rule parsing:
         pipeline.parsing.log,
     benchmark:
         pipeline.parsing.benchmark
+    priority: 1  # before the canonical assets, for which nothing waits but the shard
     conda:
         pipeline.parsing.env
     envmodules:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.bench import chain, machine, plan, rendering
+from tools.nvr import bench as nvr
 from workflow import layout
 from workflow.errors import ToolError
 

@@ -21,7 +21,7 @@ from workflow.errors import Rejected
 from workflow.stages.body import Body
 from workflow.stages.canonical import Canonical, GridsParams
 
-_THREADS = 2  # the searches release the interpreter's lock
+_THREADS = 1  # the job shares the machine with the stages of the crop, which do not wait for it
 _CHUNK = 16  # frames posed in one matrix product and searched before they are written
 _NO_GRID = PackedGrid(np.zeros(3), np.zeros((0, 0, 0), np.uint16))  # of a frame without a body
 

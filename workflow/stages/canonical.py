@@ -52,6 +52,6 @@ STAGE = Stage(
     "big-pose body, blend-weight and uv grids, and per-frame blend weights",
     inputs=(Body, BODY_MODEL),
     outputs=(Canonical,),
-    backends={"grids": Backend("body", GridsParams, Resources(threads=2, mem_mb=2_500), summary="exact search")},
+    backends={"grids": Backend("body", GridsParams, Resources(threads=1, mem_mb=2_500), summary="exact search")},
     default="grids",
 )

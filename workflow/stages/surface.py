@@ -77,7 +77,7 @@ STAGE = Stage(
     inputs=(Body, Crop, BODY_MODEL),
     outputs=(Surface,),
     backends={
-        "mesh": Backend("body", MeshParams, Resources(threads=2, mem_mb=1_500), summary="posed body"),
+        "mesh": Backend("body", MeshParams, Resources(threads=1, mem_mb=1_500), summary="posed body"),
         "sapiens": Backend(
             "networks",
             SapiensParams,
