@@ -81,7 +81,12 @@ def _run_stage(stage: Stage, argv: list[str]) -> None:
     params = runner.settings_of(backend, runner.parse_settings(options.settings))
     given = vars(options)
     inputs = {port.name: given[port.name] for port in stage.inputs}
-    missing = [str(path) for value in inputs.values() for path in (value if isinstance(value, list) else [value]) if not path.exists()]
+    missing = [
+        str(path)
+        for value in inputs.values()
+        for path in (value if isinstance(value, list) else [value])
+        if not path.exists()
+    ]
     if missing:
         raise ToolError(f"{stage.name}: input is missing: {', '.join(missing)}; run the stage that writes it")
     runner.run(stage, options.backend, params, inputs, {port.name: given[port.name] for port in stage.outputs})

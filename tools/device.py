@@ -49,6 +49,4 @@ def claim(count: int, directory: Path | None = None) -> int | None:
 
 def count() -> int:
     """Number of NVIDIA devices of the machine, without loading CUDA."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) or len(
-        [path for path in Path("/dev").glob("nvidia[0-9]*")]
-    )
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) or len(list(Path("/dev").glob("nvidia[0-9]*")))

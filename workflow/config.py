@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Optional, Union
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,7 +36,9 @@ class Synthetic:
     cameras: int = 1  # views of each motion, from different directions
     seed: int = 0  # other seeds, other clips
     motions: str = ""  # folder of AMASS-style .npz files, searched with all below it; empty: built-in motions only
-    everything: bool = False  # truth also of all that is not the subject: depth, normals, optical flow, clean background
+    everything: bool = (
+        False  # truth also of all that is not the subject: depth, normals, optical flow, clean background
+    )
     street: float = 0.5  # share out of doors
     moving: float = 0.5  # share with a camera that pans, rolls or is held by hand
     occluded: float = 0.3  # share with a thing in front of the subject
@@ -110,7 +113,9 @@ def _validated(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
         return TypeAdapter(kind).validate_json(json.dumps(section), strict=True)
     except ValidationError as error:
         for item in error.errors():
-            path = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("list[", "str", "function-")))
+            path = ".".join(
+                str(part) for part in item["loc"] if not str(part).startswith(("list[", "str", "function-"))
+            )
             found = "" if item["type"] == "missing" else f" (found {item['input']!r})"
             faults.append(f"{where}{path}: {item['msg'][0].lower()}{item['msg'][1:]}{found}")
         return None
@@ -143,7 +148,9 @@ def _settings_faults(settings: Settings) -> list[str]:
     return faults
 
 
-def _choice(stage: Stage, section: Any, settings: Settings, given: Mapping[str, Any], faults: list[str]) -> Choice | None:
+def _choice(
+    stage: Stage, section: Any, settings: Settings, given: Mapping[str, Any], faults: list[str]
+) -> Choice | None:
     where = f"stages.{stage.name}"
     if not isinstance(section, Mapping):
         faults.append(f"{where}: is {section!r}, expected `backend:` and `params:`")

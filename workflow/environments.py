@@ -24,6 +24,7 @@ class Environment:
     without: tuple[str, ...] = ()
 
 
+_CODECS = ("numcodecs", "google-crc32c")  # what a shard is read with
 _VIDEO = ("numpy", "opencv-contrib-python-headless", "ffmpeg-python", "imageio-ffmpeg", "tqdm")
 
 # mediapipe asks for these; its `solutions` use neither, and a desktop OpenCV needs system libraries.
@@ -42,7 +43,7 @@ ENVIRONMENTS: dict[str, Environment] = {
         (*_VIDEO, "torch", "safetensors", "onnxruntime", "numba", "scipy"), "published networks as TorchScript and ONNX"
     ),
     "onnx": Environment((*_VIDEO, "onnxruntime", "numba", "scipy"), "published networks as ONNX"),
-    "dataset": Environment((*_VIDEO, "zarr", "pyarrow", "numcodecs", "google-crc32c", "jinja2", "pillow", "numba"), "shards and report"),
+    "dataset": Environment((*_VIDEO, "zarr", "pyarrow", *_CODECS, "jinja2", "pillow", "numba"), "shards and report"),
     "accuracy": Environment(
         (*_VIDEO, "scenedetect", "mediapipe", "matplotlib", "torch", "smplx", "anny", "numba", "libigl", "scipy",
          "safetensors", "onnxruntime", "jinja2", "pillow", "pyyaml"),
@@ -50,7 +51,7 @@ ENVIRONMENTS: dict[str, Environment] = {
         (*_UNUSED_BY_MEDIAPIPE[:4], "opencv-python"),
     ),
     "train": Environment(
-        (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", "numcodecs", "google-crc32c",
+        (*_VIDEO, "torch", "diffusers", "transformers", "accelerate", "safetensors", "zarr", "pyarrow", *_CODECS,
          "matplotlib", "tensorboard", "numba", "scipy"),
         "trainer",
     ),

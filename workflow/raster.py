@@ -10,9 +10,10 @@ import weakref
 import zipfile
 import zlib
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Callable
 
 import numpy as np
 
@@ -116,7 +117,9 @@ class Raster:
         if isinstance(index, (int, np.integer)):
             return self.frame(int(index))
         chosen = range(len(self))[index] if isinstance(index, slice) else [int(i) for i in index]
-        return np.stack([self.frame(i) for i in chosen]) if len(chosen) else np.empty((0, *self.frame_shape), self.dtype)
+        return (
+            np.stack([self.frame(i) for i in chosen]) if len(chosen) else np.empty((0, *self.frame_shape), self.dtype)
+        )
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Frames in order, decoded a few ahead in threads of their own."""

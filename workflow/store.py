@@ -14,9 +14,10 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Iterator, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -109,11 +110,10 @@ class Writer(Generic[A]):
 @contextlib.contextmanager
 def writing(path: Path, kind: type[A], provenance: dict[str, Any]) -> Iterator[Writer[A]]:
     """Open an artifact file for writing; it appears under `path` only when the block ends without an error."""
-    with replacing(path) as partial:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            writer = Writer(archive, kind, provenance)
-            yield writer
-            writer.close()
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        writer = Writer(archive, kind, provenance)
+        yield writer
+        writer.close()
 
 
 class Reader(Generic[A]):

@@ -118,19 +118,25 @@ def _ours(path, seen):
 
 
 @pytest.mark.parametrize(
-    ("stage", "backend"), [(stage, name) for stage in PIPELINE for name in stage.backends], ids=lambda x: getattr(x, "name", x)
+    ("stage", "backend"),
+    [(stage, name) for stage in PIPELINE for name in stage.backends],
+    ids=lambda x: getattr(x, "name", x),
 )
 def test_a_backend_imports_only_what_its_environment_has(stage, backend):
     seen = set()
     _ours(ROOT / "tools" / stage.name / f"{backend}.py", seen)
     _ours(ROOT / "tools" / "__main__.py", seen)
-    needed = set().union(*(tops(path) for path in seen)) - {"workflow", "tools", "model_zoo"} - set(sys.stdlib_module_names)
+    needed = (
+        set().union(*(tops(path) for path in seen)) - {"workflow", "tools", "model_zoo"} - set(sys.stdlib_module_names)
+    )
     distributions = importlib.metadata.packages_distributions()
     pins = (ROOT / "envs" / f"{stage.backends[backend].env}.pin.txt").read_text().splitlines()
     present = {line.split("==")[0] for line in pins}
     for name in needed:
         owners = {owner.lower().replace("_", "-").replace(".", "-") for owner in distributions.get(name, [name])}
-        assert owners & present, f"{stage.name}/{backend} imports {name}, which envs/{stage.backends[backend].env} lacks"
+        assert owners & present, (
+            f"{stage.name}/{backend} imports {name}, which envs/{stage.backends[backend].env} lacks"
+        )
 
 
 def test_every_environment_is_used_and_present():

@@ -48,7 +48,9 @@ def run(directory, *arguments, check=True):
 
 def jobs(output):
     """Names of the rules that ran, sorted."""
-    return sorted(line.split()[-1].rstrip(":") for line in output.splitlines() if line.startswith(("rule ", "localrule ")))
+    return sorted(
+        line.split()[-1].rstrip(":") for line in output.splitlines() if line.startswith(("rule ", "localrule "))
+    )
 
 
 def digests(directory, pattern):

@@ -52,7 +52,9 @@ def _length(scratch: Path) -> str:
     lines = ["| stage | peak MB, once | peak MB, ten times as long |", "|---|---|---|"]
     lines += [f"| {a.stage} | {a.peak_mb:.0f} | {b.peak_mb:.0f} |" for a, b in zip(once.stages, many.stages)]
     rate = many.frames / many.cost.wall_s
-    return "\n".join([*lines, "", f"{many.frames} frames of one video in {many.cost.wall_s:.0f} s, {rate:.2f} frames/s."])
+    return "\n".join(
+        [*lines, "", f"{many.frames} frames of one video in {many.cost.wall_s:.0f} s, {rate:.2f} frames/s."]
+    )
 
 
 def _plan(scratch: Path) -> str:

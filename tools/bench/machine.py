@@ -13,7 +13,11 @@ _TOLD = ("numpy", "opencv-contrib-python-headless", "mediapipe", "torch", "numba
 def describe() -> str:
     """One paragraph: processor, cores, memory, system, package versions."""
     cpu = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

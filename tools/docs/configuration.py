@@ -65,7 +65,21 @@ def _table(kind: type) -> list[str]:
 
 def page() -> str:
     """Text of the page."""
-    lines = [_HEAD, "## Top level", "", *_table(Settings), "", "`splits`:", "", *_table(Splits), "", "`synthetic`:", "", *_table(Synthetic), ""]
+    lines = [
+        _HEAD,
+        "## Top level",
+        "",
+        *_table(Settings),
+        "",
+        "`splits`:",
+        "",
+        *_table(Splits),
+        "",
+        "`synthetic`:",
+        "",
+        *_table(Synthetic),
+        "",
+    ]
     shortcuts = ", ".join(f"`{key}` (stage `{stage}`)" for key, stage in SHORTCUTS.items())
     lines += [f"Short for a setting of one stage: {shortcuts}.", "", "## Stages", ""]
     for stage in PIPELINE:

@@ -83,8 +83,8 @@ def page() -> str:
         lines.append(f"| `{name}` | {environment.purpose} | {', '.join(environment.packages)} |")
     lines += ["", "## Artifacts", ""]
     lines += [
-        "Between stages an artifact is one zip per shard under `work/<shard>/`, stored without compression: `header.json`,",
-        "`<clip>/<field>.npy` for arrays, `<clip>/<field>/<frame>.<png|jpg|npz>` for rasters.",
+        "Between stages an artifact is one zip per shard under `work/<shard>/`, stored without compression:",
+        "`header.json`, `<clip>/<field>.npy` for arrays, `<clip>/<field>/<frame>.<png|jpg|npz>` for rasters.",
         "",
     ]
     for stage in PIPELINE:

@@ -30,7 +30,11 @@ STAGE = Stage(
     backends={
         "anny": Backend("body", AnnyParams, Resources(mem_mb=3_000), summary="free body from anny"),
         "smpl": Backend(
-            "body", SmplParams, Resources(mem_mb=2_000), weights=("file:{file}", "file:{uv}"), summary="SMPL file of the user's"
+            "body",
+            SmplParams,
+            Resources(mem_mb=2_000),
+            weights=("file:{file}", "file:{uv}"),
+            summary="SMPL file of the user's",
         ),
     },
     default="anny",

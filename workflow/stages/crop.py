@@ -60,6 +60,10 @@ STAGE = Stage(
     "follow the subject with one smooth window at the training size",
     inputs=(Frames, Keypoints, Body, Parsing),
     outputs=(Crop,),
-    backends={"window": Backend("core", WindowParams, Resources(threads=2, mem_mb=1_500), version=2, summary="smooth box path")},
+    backends={
+        "window": Backend(
+            "core", WindowParams, Resources(threads=2, mem_mb=1_500), version=2, summary="smooth box path"
+        )
+    },
     default="window",
 )

@@ -112,7 +112,9 @@ class SapiensParams(Params):
 
 def _network_faults(batch: int, device: str) -> list[str]:
     faults = [] if batch >= 1 else [f"batch: is {batch}, expected 1 or more"]
-    return faults if device in ("auto", "cuda", "cpu") else [*faults, f"device: is {device!r}, expected auto, cuda or cpu"]
+    return (
+        faults if device in ("auto", "cuda", "cpu") else [*faults, f"device: is {device!r}, expected auto, cuda or cpu"]
+    )
 
 
 def _share_faults(params: Params, *keys: str) -> list[str]:

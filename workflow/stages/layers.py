@@ -44,6 +44,8 @@ STAGE = Stage(
     "split every frame into human, occluder and scene",
     inputs=(Crop, Surface),
     outputs=(Layers,),
-    backends={"geometry": Backend("core", GeometryParams, Resources(threads=1, mem_mb=1_500), summary="body and matte")},
+    backends={
+        "geometry": Backend("core", GeometryParams, Resources(threads=1, mem_mb=1_500), summary="body and matte")
+    },
     default="geometry",
 )

@@ -70,7 +70,9 @@ def double(params, found):
 def run(tmp_path, monkeypatch, work):
     numbers(tmp_path / "numbers.zip")
     monkeypatch.setattr(runner.importlib, "import_module", lambda name: backend(work))
-    runner.run(STAGE, "plain", Factor(3.0), {"numbers": tmp_path / "numbers.zip"}, {"doubles": tmp_path / "doubles.zip"})
+    runner.run(
+        STAGE, "plain", Factor(3.0), {"numbers": tmp_path / "numbers.zip"}, {"doubles": tmp_path / "doubles.zip"}
+    )
 
 
 def test_results_and_rejections_are_written_and_earlier_ones_carried_on(tmp_path, monkeypatch):
@@ -120,7 +122,9 @@ def test_settings_are_checked(settings, message):
 
 
 def command(*arguments):
-    done = subprocess.run([sys.executable, "-m", "tools", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tools", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
     return done.returncode, done.stderr
 
 
@@ -128,7 +132,9 @@ def test_a_missing_input_is_said_with_what_to_do(tmp_path):
     ports = [word for name in ("crop", "surface", "layers") for word in (f"--{name}", tmp_path / f"{name}.zip")]
     code, said = command("layers", *ports)
     assert code == 1
-    assert f"input is missing: {tmp_path / 'crop.zip'}, {tmp_path / 'surface.zip'}; run the stage that writes it" in said
+    assert (
+        f"input is missing: {tmp_path / 'crop.zip'}, {tmp_path / 'surface.zip'}; run the stage that writes it" in said
+    )
 
 
 def test_another_version_of_the_code_is_refused(tmp_path):

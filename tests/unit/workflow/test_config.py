@@ -68,7 +68,9 @@ def test_everything_wrong_is_said_at_once():
 
 
 def test_a_key_given_twice_is_a_fault():
-    assert "keep one of them" in faults({"videos": ["a"], "height": 256, "stages": {"crop": {"params": {"height": 512}}}})
+    assert "keep one of them" in faults(
+        {"videos": ["a"], "height": 256, "stages": {"crop": {"params": {"height": 512}}}}
+    )
 
 
 def test_empty_videos_is_a_fault():
@@ -83,7 +85,11 @@ def test_an_impossible_combination_is_a_fault():
 
 def test_rendered_clips_are_checked_too():
     message = faults({"videos": [], "synthetic": {"clips": 3, "hight": 8, "occluded": 2.0, "width": 101}})
-    for part in ("synthetic.hight: unknown key", "synthetic.occluded: is 2.0", "synthetic.width: is 101, expected an even"):
+    for part in (
+        "synthetic.hight: unknown key",
+        "synthetic.occluded: is 2.0",
+        "synthetic.width: is 101, expected an even",
+    ):
         assert part in message
     assert parse({"videos": [], "synthetic": {"clips": 3}}).settings.synthetic.seconds == 2.0
     assert "videos: is empty" in faults({"videos": []})

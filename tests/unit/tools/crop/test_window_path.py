@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tools.crop.path import centres, envelope, fill_gaps, limits, window_sides, without_outliers, within_source
+from tools.crop.path import centres, envelope, fill_gaps, limits, window_sides, within_source, without_outliers
 
 rng = np.random.default_rng(0)
 

@@ -47,7 +47,11 @@ def test_stored_clips_say_where_they_lie(root):
             assert row["clip_digest"] == clip.digest
             assert row["shard_digest"] == shard.attributes["digest"]
             assert row["licence"] == "CC0-1.0"
-            figures = {key.removeprefix("quality."): value for key, value in row.items() if key.startswith("quality.") and value is not None}
+            figures = {
+                key.removeprefix("quality."): value
+                for key, value in row.items()
+                if key.startswith("quality.") and value is not None
+            }
             assert figures == dict(clip.quality)
     (rejected,) = rows.values()
     assert (rejected["status"], rejected["stage"], rejected["start"]) == ("rejected", "layers", None)
