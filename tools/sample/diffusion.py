@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import torch
 
-from model_zoo.diffusion import checkpoint, device
+from model_zoo.diffusion import checkpoint
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.pictures import ClipBatch, Placement, collate, to_pictures
 from model_zoo.diffusion.posing import Poser
 from model_zoo.diffusion.rasterize import DifferentiableRasterizer
 from model_zoo.diffusion.sampling import sample
+from model_zoo.loading import device
 from tools import progress
 from tools.sample import clips, video
 from tools.sample.sheet import enlarged, sheet

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from pyarrow import parquet
 
-from model_zoo.diffusion import checkpoint, device, pretrained
+from model_zoo.diffusion import checkpoint, pretrained
 from model_zoo.diffusion.config import to_json
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
+from model_zoo.loading import device
 from tools import provenance
 from tools.train.curve import write_plot, write_table
 from tools.train.data import Windows

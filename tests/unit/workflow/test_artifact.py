@@ -44,8 +44,13 @@ def test_every_fault_is_reported_at_once():
     with pytest.raises(ContractError) as caught:
         Thing(np.zeros((4, 2, 2), "float64"), np.full((3, 3), 2, "float32"), np.zeros((4, 5, 7), bool), 25.0)
     message = str(caught.value)
-    for part in ("xy: dtype is float64", "axis 'joint' has length 2, expected 3",
-                 "score: axis 'time' has length 3, but 4", "score: values span 2.0", "mask: is ndarray, expected Raster"):  # fmt: skip
+    for part in (
+        "xy: dtype is float64",
+        "axis 'joint' has length 2, expected 3",
+        "score: axis 'time' has length 3, but 4",
+        "score: values span 2.0",
+        "mask: is ndarray, expected Raster",
+    ):
         assert part in message
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model_zoo.diffusion import checkpoint
-from model_zoo.diffusion.device import choose
+from model_zoo.loading.device import choose
 
 
 def test_round_trip(tmp_path, model):
