@@ -28,7 +28,7 @@ encode_jpg = jpeg_encoder(JPEG_QUALITY)
 
 def decode_jpg(data: bytes) -> np.ndarray:
     """Decode to (H, W, 3) uint8 RGB."""
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
 def encode_png(frame: np.ndarray) -> bytes:
