@@ -7,6 +7,7 @@ Members are stored, not compressed a second time: `header.json`, `<clip>/<field>
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
@@ -44,6 +45,8 @@ class Rejection:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it into place when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):  # by processes that were killed
+        left.unlink(missing_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial

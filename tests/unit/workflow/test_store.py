@@ -85,3 +85,10 @@ def test_another_artifact_is_refused(tmp_path):
     write(tmp_path / "layers.zip")
     with pytest.raises(ContractError, match="holds layers v1, expected surface v1; rerun"):
         store.Reader(tmp_path / "layers.zip", Surface)
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    (tmp_path / ".layers.zip.99999.partial").write_bytes(b"half")
+    (tmp_path / ".other.zip.99999.partial").write_bytes(b"half")
+    write(tmp_path / "layers.zip")
+    assert {path.name for path in tmp_path.iterdir()} == {"layers.zip", ".other.zip.99999.partial"}
