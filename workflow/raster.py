@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import tempfile
+import threading
 import weakref
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from typing import Callable
 
 import numpy as np
 
+from workflow import npy
 from workflow.errors import ContractError
 
 _FRAMES_IN_FLIGHT = 4
@@ -36,7 +38,7 @@ def _encode_npz(frame: np.ndarray) -> bytes:
 
 def _decode_npz(data: bytes) -> np.ndarray:
     with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_NPZ_MEMBER) as member:
-        return np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
+        return npy.loads(member.read())
 
 
 def _image_codec(name: str) -> tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]:
@@ -167,6 +169,7 @@ class Spool(Raster):
         os.unlink(path)  # noqa: PTH108  the descriptor keeps the file; nothing is left behind, however the process ends
         weakref.finalize(self, os.close, fd)
         self._written: list[tuple[int, int, int]] = []
+        self._settling = threading.Lock()
         super().__init__(
             fd,
             self._written,
@@ -216,8 +219,9 @@ class Spool(Raster):
             self._encode = codec(self.codec_name)[0]
         self._count += 1
         self._waiting.append(self._pool.submit(self._encode, frame.copy()))
-        while len(self._waiting) > _FRAMES_IN_FLIGHT:
-            self._take()
+        with self._settling:
+            while len(self._waiting) > _FRAMES_IN_FLIGHT:
+                self._take()
 
     def _take(self) -> None:
         data = self._waiting.popleft().result()
@@ -226,8 +230,9 @@ class Spool(Raster):
         self._end += len(data)
 
     def _settle(self) -> None:
-        while self._waiting:
-            self._take()
+        with self._settling:  # several threads may read
+            while self._waiting:
+                self._take()
 
     def __len__(self) -> int:
         return self._count

@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from workflow import npy
 from workflow.artifact import Artifact
 from workflow.errors import ContractError
 from workflow.raster import Raster, Spool
@@ -199,8 +200,7 @@ class Reader(Generic[A]):
         values: dict[str, Any] = dict(entry["attributes"])
         for name, spec in self._kind.specs().items():
             if spec.kind == "array":
-                member = io.BytesIO(self._archive.read(f"{clip}/{name}.npy"))
-                values[name] = np.lib.format.read_array(member, allow_pickle=False)
+                values[name] = npy.loads(self._archive.read(f"{clip}/{name}.npy"))
             else:
                 meta = entry[_SHAPE_KEY][name]
                 members = [f"{clip}/{name}/{index:06d}.{meta['codec']}" for index in range(meta["length"])]
