@@ -10,8 +10,11 @@ import re
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from model_zoo.loading.batches import FAILURES, is_out_of_memory
 
 _FILES = re.compile(
     r"(?<![\w.])(?:torch|ops\s*\.\s*aten)\s*\.\s*(?:save|load|from_file)\b"
@@ -72,3 +75,20 @@ def load(path: Path, device: torch.device, *, half: bool = False) -> torch.jit.S
             return network.half() if half else network
     except RuntimeError as error:
         raise ValueError(f"{path}: not a readable TorchScript archive: {str(error).strip()[:300]}") from None
+
+
+def run(network: torch.jit.ScriptModule, path: Path, items: torch.Tensor) -> Any:
+    """Run a network on a batch.
+
+    Raises:
+        ValueError: It does not run on such inputs; names the file.
+        RuntimeError: Out of memory; the caller decides what to do.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return network(items)
+    except FAILURES as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(f"{path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}") from None

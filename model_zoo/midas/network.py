@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_zoo.loading import torchscript
-from model_zoo.loading.batches import FAILURES, Batches, is_out_of_memory
+from model_zoo.loading.batches import Batches
 
 SIDE = 256  # the traced file knows this size only
 MEAN = (0.485, 0.456, 0.406)
@@ -51,16 +50,7 @@ class Midas:
         return found
 
     def _forward(self, items: Tensor) -> Tensor:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                out = self._network(items)
-        except FAILURES as error:
-            if is_out_of_memory(error):
-                raise
-            raise ValueError(
-                f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}"
-            ) from None
+        out = torchscript.run(self._network, self._path, items)
         if isinstance(out, Tensor) and out.ndim == 4 and out.shape[1] == 1:
             out = out[:, 0]
         if not isinstance(out, Tensor) or out.ndim != 3 or len(out) != len(items):

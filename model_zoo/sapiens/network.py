@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_zoo.loading import torchscript
-from model_zoo.loading.batches import FAILURES, Batches, is_out_of_memory
+from model_zoo.loading.batches import Batches
 
 HEIGHT, WIDTH = 1024, 768
 SIZES = ("0.3b", "0.6b", "1b", "2b")
@@ -72,16 +71,7 @@ class Network:
         return self._batches(inputs)
 
     def _forward(self, items: Tensor) -> Tensor:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)
-                out = self._network(items)
-        except FAILURES as error:
-            if is_out_of_memory(error):
-                raise
-            raise ValueError(
-                f"{self._path}: does not run on {tuple(items.shape)}: {str(error).strip()[-300:]}"
-            ) from None
+        out = torchscript.run(self._network, self._path, items)
         if not isinstance(out, Tensor) or out.ndim != 4 or len(out) != len(items) or out.shape[1] not in self._channels:
             found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
             wanted = " or ".join(map(str, self._channels))
