@@ -18,9 +18,9 @@ from model_zoo.diffusion.posing import Poser
 from model_zoo.diffusion.rasterize import DifferentiableRasterizer
 from model_zoo.diffusion.sampling import sample
 from model_zoo.loading import device
-from tools import progress
-from tools.sample import clips, video
-from tools.sample.sheet import enlarged, sheet
+from tools import mp4, progress
+from tools.sample import clips
+from tools.sample.sheet import sheet
 from workflow.errors import ToolError
 from workflow.stages.train import SampleParams
 from workflow.store import replacing
@@ -61,7 +61,7 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
     result = composed(model, poser, known, params, guidance)
     fps = motion.clip.fps
     with replacing(outputs["video"]) as path:
-        video.write(enlarged(result, _VIDEO_PX), fps, path)
+        mp4.write(mp4.enlarged(result, _VIDEO_PX), fps, path)
     trained_on = "" if motion.split in clips.HELD_OUT else "; NOT held out, the model was trained on this clip"
     note = (
         f"motion {motion.clip.id} ({motion.split}{trained_on}), {record['recipe']}, {record['steps']} steps, "

@@ -15,15 +15,6 @@ _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 _INK, _PAPER = (30, 30, 30), 255
 
 
-def enlarged(frames: np.ndarray, height: int) -> np.ndarray:
-    """Frames (T, H, W, 3) enlarged by a whole factor to at least `height` rows; unchanged where they have them."""
-    factor = -(-height // frames.shape[1])
-    if factor == 1:
-        return frames
-    size = (frames.shape[2] * factor, frames.shape[1] * factor)
-    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in frames])
-
-
 def sheet(rows: Mapping[str, np.ndarray], moments: int, note: str) -> np.ndarray:
     """Rows of frames at the same moments, side by side.
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests import examples
-from tools.sample import clips, video
-from tools.sample.sheet import enlarged, sheet
+from tools import mp4
+from tools.sample import clips
+from tools.sample.sheet import sheet
 from workflow.errors import ToolError
 
 
@@ -43,16 +44,16 @@ def test_sheet_has_a_tile_per_moment():
 
 def test_enlarged_by_whole_factors():
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 40, 3), np.uint8)
-    assert enlarged(frames, 256).shape == (2, 256, 160, 3)
-    assert enlarged(frames, 65).shape == (2, 128, 80, 3)
-    assert enlarged(frames, 64) is frames
+    assert mp4.enlarged(frames, 256).shape == (2, 256, 160, 3)
+    assert mp4.enlarged(frames, 65).shape == (2, 128, 80, 3)
+    assert mp4.enlarged(frames, 64) is frames
 
 
 def test_video_keeps_frames_order_and_colours(tmp_path):
     frames = np.zeros((5, 32, 48, 3), np.uint8)
     frames[..., 0] = 200
     frames[..., 2] = np.arange(5)[:, None, None] * 40
-    video.write(frames, 12.5, tmp_path / "x.mp4")
+    mp4.write(frames, 12.5, tmp_path / "x.mp4")
     reader = cv2.VideoCapture(str(tmp_path / "x.mp4"))
     assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(12.5)
     # OpenCV takes no notice of the colour matrix a file names; ffmpeg does.
@@ -66,4 +67,4 @@ def test_video_keeps_frames_order_and_colours(tmp_path):
 
 def test_ffmpegs_own_words_are_passed_on(tmp_path):
     with pytest.raises(ToolError, match="(?s)ffmpeg ended with.*missing"):
-        video.write(np.zeros((1, 32, 32, 3), np.uint8), 25, tmp_path / "missing" / "x.mp4")
+        mp4.write(np.zeros((1, 32, 32, 3), np.uint8), 25, tmp_path / "missing" / "x.mp4")

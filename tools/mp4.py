@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cv2
 import imageio_ffmpeg
 import numpy as np
 
@@ -38,4 +39,13 @@ def write(frames: np.ndarray, fps: float, path: Path) -> None:
     done = subprocess.run(command, input=np.ascontiguousarray(frames).tobytes(), capture_output=True, check=False)
     if done.returncode:
         told = "\n".join(done.stderr.decode(errors="replace").splitlines()[-_LINES_TOLD:])
-        raise ToolError(f"sample: ffmpeg ended with {done.returncode}: {' '.join(command)}\n{told}")
+        raise ToolError(f"mp4: ffmpeg ended with {done.returncode}: {' '.join(command)}\n{told}")
+
+
+def enlarged(frames: np.ndarray, height: int) -> np.ndarray:
+    """Frames (T, H, W, 3) enlarged by a whole factor to at least `height` rows; unchanged where they have them."""
+    factor = -(-height // frames.shape[1])
+    if factor == 1:
+        return frames
+    size = (frames.shape[2] * factor, frames.shape[1] * factor)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in frames])
