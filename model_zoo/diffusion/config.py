@@ -37,6 +37,9 @@ class MimoConfig:
         motion_temporal: Whether the pose encoder ends with attention over time.
         clip: Width, layers, heads, patch and image size of a CLIP vision tower for the global identity; empty for a
             small convolutional encoder.
+        identity: How the subject is shown to the model: "crop", as it stands in a frame; "apose", re-posed through the
+            body's surface; "learned", by the network `reposer`.
+        reposer: TorchScript file in `model_zoo/weights`, for identity "learned".
         max_frames: Longest window the position encoding serves.
         timesteps: Steps of the noise process.
         schedule: "linear" (Ho et al., NeurIPS 2020) or "scaled_linear" (Stable Diffusion).
@@ -68,6 +71,8 @@ class MimoConfig:
     motion_scale: int = 2
     motion_temporal: bool = True
     clip: tuple[int, ...] = ()
+    identity: str = "crop"
+    reposer: str = ""
     max_frames: int = 32
     timesteps: int = 1000
     schedule: str = "scaled_linear"
@@ -93,6 +98,7 @@ class MimoConfig:
             faults.append(f"motion_scale is {self.motion_scale}, expected a power of two")
         for name, choices in (
             ("autoencoder", ("kl", "patch")),
+            ("identity", ("crop", "apose", "learned")),
             ("schedule", ("linear", "scaled_linear")),
             ("prediction", ("epsilon", "v_prediction")),
             ("spacing", ("trailing", "leading")),
@@ -103,6 +109,8 @@ class MimoConfig:
             faults.append("zero_terminal_snr needs v_prediction and trailing: pure noise tells nothing about epsilon")
         if self.scene_prior and self.prediction != "v_prediction":
             faults.append("scene_prior needs v_prediction")
+        if (self.identity == "learned") != bool(self.reposer):
+            faults.append("reposer names a file if and only if identity is learned")
         for width in self.vae_channels:
             if width % self.vae_groups:
                 faults.append(f"vae_groups {self.vae_groups} does not divide the width {width}")

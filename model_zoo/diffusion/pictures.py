@@ -100,8 +100,7 @@ class Placement(NamedTuple):
 def clip_arrays(
     layers: Mapping[str, np.ndarray],
     betas: np.ndarray,
-    reference_rgb: np.ndarray,
-    reference_human: np.ndarray,
+    reference: np.ndarray,
     config: MimoConfig,
     frames: int,
 ) -> ClipArrays:
@@ -111,8 +110,7 @@ def clip_arrays(
         layers: `LAYERS` by name, each with t >= 1 frames in front; a window shorter than `frames` is padded with its
             last frame, marked as not valid.
         betas: Shape (10,), SMPL shape.
-        reference_rgb: Shape (H, W, 3), uint8, the frame that shows who the subject is.
-        reference_human: Shape (H, W), bool.
+        reference: Shape (3, S, S), float32, -1 to 1, the picture that shows who the subject is.
         config: Sizes.
         frames: T of the sample.
     """
@@ -140,7 +138,7 @@ def clip_arrays(
         pose=np.concatenate([layers["global_orient"], layers["body_pose"]], 1)[index].astype(np.float32),
         transl=layers["transl"][index].astype(np.float32),
         intrinsics=raster.intrinsics(layers["intrinsics"])[index],
-        reference=reference_picture(reference_rgb, reference_human, config.reference_size),
+        reference=reference,
     )
 
 
@@ -165,6 +163,11 @@ def reference_picture(rgb: np.ndarray, human: np.ndarray, size: tuple[int, int])
     inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     square[top : top + height, left : left + width] = np.where(human[inside][..., None], rgb[inside], np.uint8(_WHITE))
     return _signed(Placement.cover((side, side), size).picture(square)[None])[:, 0]
+
+
+def signed_picture(picture: np.ndarray) -> np.ndarray:
+    """Picture (H, W, 3), uint8, as (3, H, W), float32, -1 to 1."""
+    return _signed(picture[None])[:, 0]
 
 
 def collate(samples: list[ClipArrays], device: torch.device) -> ClipBatch:

@@ -11,15 +11,13 @@ import numpy as np
 
 from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
+from tools.subject import Subjects, frame_scores
 from workflow.errors import ToolError
-from workflow.shard import FRAME_FIGURES
 from workflow.shard_reader import Clip, Shard
 
 logger = logging.getLogger(__name__)
 
 HELD_OUT = ("val", "test")
-_HUMAN_AREA = tuple(FRAME_FIGURES).index("human_area")
-_CONFIDENCE = tuple(FRAME_FIGURES).index("keypoint_confidence")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,9 @@ def best_start(valid: np.ndarray, frames: int) -> int:
     return int(np.argmax(total[length:] - total[:-length]))
 
 
-def read(motion: Source, identity: Source, scene: Source, frames: int, config: MimoConfig) -> ClipArrays:
+def read(
+    motion: Source, identity: Source, scene: Source, frames: int, config: MimoConfig, subjects: Subjects
+) -> ClipArrays:
     """Conditions from three clips, which may be one.
 
     Motion (body, camera, masks of the human) comes from `motion`, the picture behind and before it from `scene`, which
@@ -101,8 +101,7 @@ def read(motion: Source, identity: Source, scene: Source, frames: int, config: M
         if other["rgb"].shape[1:] != layers["rgb"].shape[1:]:
             raise ToolError(f"sample: clips {motion.clip.id} and {scene.clip.id} have frames of different sizes")
         layers.update({name: values[index] for name, values in other.items()})
-    figures = identity.shard.read_window(identity.clip, 0, identity.clip.length, ("frame_quality",))["frame_quality"]
-    score = np.where(identity.valid(), figures[:, _HUMAN_AREA] * figures[:, _CONFIDENCE], -1)
-    picture = identity.shard.read_window(identity.clip, int(score.argmax()), 1, ("rgb", "human"))
+    best = int(frame_scores(identity.shard, identity.clip).argmax())
+    reference = subjects.picture(identity.shard, identity.clip, best, config.reference_size)
     betas = motion.shard.read_clip(motion.clip, ("betas",))["betas"]
-    return clip_arrays(layers, betas, picture["rgb"][0], picture["human"][0], config, length)
+    return clip_arrays(layers, betas, reference, config, length)

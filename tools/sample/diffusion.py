@@ -21,6 +21,7 @@ from model_zoo.loading import device
 from tools import mp4, progress
 from tools.sample import clips
 from tools.sample.sheet import sheet
+from tools.subject import subjects
 from workflow.errors import ToolError
 from workflow.stages.train import SampleParams
 from workflow.store import replacing
@@ -39,7 +40,8 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
     if where.type == "cpu":
         torch.set_num_threads(int(record["config"]["cpu_threads"]))
     with np.load(_paths(inputs["body_model"])[0]) as body:
-        poser = Poser(dict(body)).to(where)
+        arrays = dict(body)
+    poser = Poser(arrays).to(where)
     if poser.num_vertices != model.config.num_vertices:
         raise ToolError(
             f"sample: the model was trained on a body of {model.config.num_vertices} vertices, this one has "
@@ -55,7 +57,9 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
         "sample: motion of %s (%s), identity of %s, scene of %s, on %s",
         motion.clip.id, motion.split, identity.clip.id, scene.clip.id, where,
     )  # fmt: skip
-    known = collate([clips.read(motion, identity, scene, params.frames, model.config)], where)
+    known = collate(
+        [clips.read(motion, identity, scene, params.frames, model.config, subjects(model.config, arrays))], where
+    )
     model = model.to(where)
     guidance = float(record["config"]["guidance"]) if params.guidance is None else params.guidance
     result = composed(model, poser, known, params, guidance)

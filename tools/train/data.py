@@ -14,13 +14,13 @@ import numpy as np
 
 from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
+from tools.subject import Subjects
 from workflow.errors import ToolError
 from workflow.shard_reader import Clip, Shard
 
 logger = logging.getLogger(__name__)
 
 _STEPS_AHEAD = 3
-_REFERENCE_LAYERS = ("rgb", "human")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Windows:
     Attributes:
         digest: SHA-256 of which clips there are and what is in them.
         size: (H, W) of the frames, px.
+        subjects: Who makes the pictures of the subjects; crops until another is set.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Windows:
             ToolError: No clip is usable.
         """
         self.frames = frames
+        self.subjects = Subjects()
         self.sources: list[_Source] = []
         rows = []
         skipped = 0
@@ -131,9 +133,9 @@ class Windows:
         source = self.sources[pick.number]
         length = min(self.frames, source.clip.length - pick.start)
         layers = source.shard.read_window(source.clip, pick.start, length, LAYERS)
-        reference = source.shard.read_window(source.clip, pick.reference, 1, _REFERENCE_LAYERS)
+        reference = self.subjects.picture(source.shard, source.clip, pick.reference, config.reference_size)
         betas = source.shard.read_clip(source.clip, ("betas",))["betas"]
-        return clip_arrays(layers, betas, reference["rgb"][0], reference["human"][0], config, self.frames)
+        return clip_arrays(layers, betas, reference, config, self.frames)
 
     def explain(self, seed: int, step: int, batch: int) -> list[str]:
         """Clip and frames of every window of a step, in words."""
@@ -193,17 +195,24 @@ def _shared(weights: np.ndarray, kinds: list[str], shares: Mapping[str, float]) 
 
 
 def batches(
-    windows: Windows, config: MimoConfig, *, seed: int, steps: range, batch: int, workers: int
+    windows: Windows,
+    config: MimoConfig,
+    *,
+    seed: int,
+    steps: range,
+    batch: int,
+    workers: int,
+    share: slice = slice(None),
 ) -> Iterator[list[ClipArrays]]:
-    """Batches of the steps, in order, read ahead by threads.
+    """Batches of the steps, or the share of each that one of several processes works through, in order, read ahead.
 
-    The number of threads decides when a window is read, never which.
+    The number of threads decides when a window is read, never which; the number of processes decides who reads it.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
         waiting: deque[list[Future[ClipArrays]]] = deque()
         try:
             for step in steps:
-                picks = [windows.draw(seed, step, index) for index in range(batch)]
+                picks = [windows.draw(seed, step, index) for index in range(batch)[share]]
                 waiting.append([pool.submit(windows.load, pick, config) for pick in picks])
                 if len(waiting) > _STEPS_AHEAD:
                     yield [future.result() for future in waiting.popleft()]

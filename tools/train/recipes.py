@@ -15,10 +15,12 @@ class TrainConfig:
     Attributes:
         model: Sizes of the networks; height and width follow the shards' aspect, see `sized`.
         batch: Windows per step.
-        accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows.
-        learning_rate: Of AdamW, after the warm-up.
+        accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows. Several
+            processes keep the size of a part and have fewer of them each.
+        optimizer: "adamw", or "adamw8bit" with the package bitsandbytes, which needs a GPU.
+        learning_rate: Of the optimizer, after the warm-up.
         warmup: Steps over which it grows from zero.
-        weight_decay: Of AdamW.
+        weight_decay: Of the optimizer.
         clip_norm: Largest norm of the gradient.
         ema: Decay of the averaged weights that are saved; smaller while there are few steps.
         guidance: Strength of the conditions when a video is sampled; above 1 it needs a well-trained model.
@@ -40,6 +42,7 @@ class TrainConfig:
     model: MimoConfig = field(default_factory=MimoConfig)
     batch: int = 2
     accumulate: int = 1
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     warmup: int = 10
     weight_decay: float = 0.01
@@ -62,7 +65,7 @@ class TrainConfig:
 
 def tiny() -> TrainConfig:
     """Frames of 64 px, 8 at a time, 3.5 million parameters, autoencoder and all from scratch: a CPU and a minute."""
-    return TrainConfig(model=MimoConfig(scene_prior=0.15), learning_rate=1.5e-3)
+    return TrainConfig(model=MimoConfig(scene_prior=0.15, identity="apose"), learning_rate=1.5e-3)
 
 
 def _stable_diffusion(side: int, frames: int) -> MimoConfig:
@@ -86,6 +89,7 @@ def _stable_diffusion(side: int, frames: int) -> MimoConfig:
         motion_scale=8,
         motion_temporal=False,
         clip=(768, 12, 12, 32, 224),
+        identity="apose",
     )
 
 

@@ -26,7 +26,8 @@ def _layers(length, height=40, width=60):
 
 def _made(small_config, length, frames=4):
     layers = _layers(length)
-    return layers, clip_arrays(layers, np.zeros(10), layers["rgb"][0], layers["human"][0], small_config, frames)
+    reference = reference_picture(layers["rgb"][0], layers["human"][0], small_config.reference_size)
+    return layers, clip_arrays(layers, np.zeros(10), reference, small_config, frames)
 
 
 def test_shapes_and_ranges(small_config):
