@@ -24,7 +24,7 @@ class Spec:
     unit: str
     frame: str | None
     bounds: tuple[float, float] | None
-    codec: str = "npz"
+    codec: str = "npy.zst"
     ragged: bool = False
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ def raster(
     axes: str,
     dtype: str,
     *,
-    codec: str,
+    codec: str = "npy.zst",
     unit: str = "1",
     frame: str | None = None,
     bounds: tuple[float, float] | None = None,

@@ -25,7 +25,7 @@ class Environment:
 
 
 _CODECS = ("numcodecs", "google-crc32c")  # what a shard is read with
-_VIDEO = ("numpy", "opencv-contrib-python-headless", "ffmpeg-python", "imageio-ffmpeg", "tqdm")
+_VIDEO = ("numpy", "zstandard", "opencv-contrib-python-headless", "ffmpeg-python", "imageio-ffmpeg", "tqdm")
 
 # mediapipe asks for these; its `solutions` use neither, and a desktop OpenCV needs system libraries.
 _UNUSED_BY_MEDIAPIPE = ("jax", "jaxlib", "sounddevice", "opencv-contrib-python", "matplotlib")

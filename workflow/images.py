@@ -40,9 +40,3 @@ def encode_png(frame: np.ndarray) -> bytes:
         frame = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         settings += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]  # for pictures quicker and no larger
     return cv2.imencode(".png", frame, settings)[1].tobytes()
-
-
-def decode_png(data: bytes) -> np.ndarray:
-    """Decode to (H, W) or (H, W, 3) RGB uint8; bool comes back as 0 and 255."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import tempfile
 import threading
 import weakref
-import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,37 +16,19 @@ from typing import Callable
 
 import numpy as np
 
-from workflow import npy
 from workflow.errors import ContractError
 
 _FRAMES_IN_FLIGHT = 4
 _DECODERS = 2  # threads of one loop over a raster
-_NPZ_MEMBER = "frame.npy"
-
-
-def _encode_npz(frame: np.ndarray) -> bytes:
-    """Encode as a valid .npz with one member, at zlib's fastest level."""
-    payload = io.BytesIO()
-    np.lib.format.write_array(payload, np.ascontiguousarray(frame), allow_pickle=False)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(zipfile.ZipInfo(_NPZ_MEMBER), payload.getvalue(), zipfile.ZIP_DEFLATED, 1)
-    return packed.getvalue()
-
-
-def _decode_npz(data: bytes) -> np.ndarray:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_NPZ_MEMBER) as member:
-        return npy.loads(member.read())
-
-
-def _image_codec(name: str) -> tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]:
-    images = importlib.import_module("workflow.images")  # needs OpenCV; the core itself needs numpy only
-    return getattr(images, f"encode_{name}"), getattr(images, f"decode_{name}")
 
 
 def codec(name: str) -> tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]:
-    """Encoder and decoder of `npz` (any array, lossless), `png` (uint8 or bool, lossless) or `jpg` (RGB, lossy)."""
-    return (_encode_npz, _decode_npz) if name == "npz" else _image_codec(name)
+    """Encoder and decoder of `npy.zst` (any array, lossless) or `jpg` (RGB, lossy)."""
+    if name == "npy.zst":  # by name, since the core itself needs numpy only
+        packed = importlib.import_module("workflow.packed")
+        return packed.encode, packed.decode
+    images = importlib.import_module("workflow.images")
+    return images.encode_jpg, images.decode_jpg
 
 
 class Raster:
@@ -111,8 +91,7 @@ class Raster:
         """One decoded frame; a fresh array."""
         if self._decode is None:
             self._decode = codec(self.codec_name)[1]
-        image = self._decode(self.encoded(range(len(self))[index]))
-        return image.astype(bool) if self.dtype == bool else image
+        return self._decode(self.encoded(range(len(self))[index]))
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
         """One frame for an integer, a stack (n, *frame) for a slice or an integer array."""

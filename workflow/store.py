@@ -1,7 +1,7 @@
-"""Artifact files: one zip per shard and artifact, whole or absent, readable with numpy and an image viewer.
+"""Artifact files: one zip per shard and artifact, whole or absent, readable with numpy, zstd and an image viewer.
 
 Members are stored, not compressed a second time: `header.json`, `<clip>/<field>.npy` for arrays and
-`<clip>/<field>/<frame:06d>.<npz|png|jpg>` for rasters. The bytes are a pure function of the contents.
+`<clip>/<field>/<frame:06d>.<npy.zst|jpg>` for rasters. The bytes are a pure function of the contents.
 """
 
 from __future__ import annotations

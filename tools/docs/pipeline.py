@@ -84,7 +84,7 @@ def page() -> str:
     lines += ["", "## Artifacts", ""]
     lines += [
         "Between stages an artifact is one zip per shard under `work/<shard>/`, stored without compression:",
-        "`header.json`, `<clip>/<field>.npy` for arrays, `<clip>/<field>/<frame>.<png|jpg|npz>` for rasters.",
+        "`header.json`, `<clip>/<field>.npy` for arrays, `<clip>/<field>/<frame>.<npy.zst|jpg>` for rasters.",
         "",
     ]
     for stage in PIPELINE:

@@ -93,7 +93,7 @@ def figures(body_model: Optional[Path] = None, repeats: int = 3) -> dict[str, fl
 
     axes, nearest = search(posed[0])
     packed = pack_grid(axes, nearest.vertex)
-    encode, _ = codec("npz")
+    encode, _ = codec("npy.zst")
     out["frame_grid_bytes"] = float(len(encode(packed.nearest)))
     out["frame_grid_plain_bytes"] = float(packed.nearest.size * 25 * 4)
 

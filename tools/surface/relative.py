@@ -17,8 +17,8 @@ class RelativeDepth:
     """
 
     def __init__(self, height: int, width: int) -> None:
-        self._raw = Spool(codec_name="npz", dtype="float32", frame_shape=(height, width), label="raw depth")
-        self._masks = Spool(codec_name="npz", dtype="bool", frame_shape=(height, width), label="depth mask")
+        self._raw = Spool(codec_name="npy.zst", dtype="float32", frame_shape=(height, width), label="raw depth")
+        self._masks = Spool(codec_name="npy.zst", dtype="bool", frame_shape=(height, width), label="depth mask")
         self._low, self._high = np.inf, -np.inf
 
     def append(self, depth: np.ndarray, mask: np.ndarray, sure: np.ndarray) -> None:

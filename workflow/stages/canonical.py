@@ -24,6 +24,7 @@ class Canonical(Artifact):
     """
 
     name = "canonical"
+    version = 2
 
     vertices: np.ndarray = array("vertex xyz=3", "float64", unit="m", frame="big pose")
     joints: np.ndarray = array("smpl_joint=24 xyz=3", "float64", unit="m", frame="body")
@@ -34,7 +35,7 @@ class Canonical(Artifact):
     bigpose_weights: np.ndarray = array("x y z channel=25", "float32")  # 24 blend weights, then distance in m
     bigpose_uv: np.ndarray = array("x y z uv=2", "float32", bounds=(-0.001, 1.001))
     origin: np.ndarray = array("time xyz=3", "float64", unit="m", frame="body")
-    nearest: Raster = raster("time gx gy gz", "uint16", codec="npz", frame="body", ragged=True)
+    nearest: Raster = raster("time gx gy gz", "uint16", frame="body", ragged=True)
     valid: np.ndarray = array("time", "bool")
     quality: dict[str, float] = figures()
 

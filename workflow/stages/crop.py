@@ -20,11 +20,12 @@ class Crop(Artifact):
     """The subject's window. `crop_from_source` maps homogeneous source pixels to crop pixels."""
 
     name = "crop"
+    version = 2
 
-    rgb: Raster = raster("time height width rgb=3", "uint8", codec="png", frame="crop")
-    matte: Raster = raster("time height width", "uint8", codec="png", unit="1/255", frame="crop")
-    labels: Raster = raster("time height width", "uint8", codec="png", frame="crop", bounds=(0, 19))
-    inside: Raster = raster("time height width", "bool", codec="png", frame="crop")  # false outside the source
+    rgb: Raster = raster("time height width rgb=3", "uint8", frame="crop")
+    matte: Raster = raster("time height width", "uint8", unit="1/255", frame="crop")
+    labels: Raster = raster("time height width", "uint8", frame="crop", bounds=(0, 19))
+    inside: Raster = raster("time height width", "bool", frame="crop")  # false outside the source
     crop_from_source: np.ndarray = array("time row=3 column=3", "float64", unit="px", frame="crop")
     intrinsics: np.ndarray = array("time row=3 column=3", "float32", unit="px", frame="crop")
     keypoints: np.ndarray = array("time joint=133 xy=2", "float32", unit="px", frame="crop")

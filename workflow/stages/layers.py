@@ -22,11 +22,12 @@ class Layers(Artifact):
     """
 
     name = "layers"
+    version = 2
 
-    human: Raster = raster("time height width", "bool", codec="png", frame="crop")
-    occluder: Raster = raster("time height width", "bool", codec="png", frame="crop")
-    scene: Raster = raster("time height width", "bool", codec="png", frame="crop")
-    matte: Raster = raster("time height width", "uint8", codec="png", unit="1/255", frame="crop")
+    human: Raster = raster("time height width", "bool", frame="crop")
+    occluder: Raster = raster("time height width", "bool", frame="crop")
+    scene: Raster = raster("time height width", "bool", frame="crop")
+    matte: Raster = raster("time height width", "uint8", unit="1/255", frame="crop")
     valid: np.ndarray = array("time", "bool")
     quality: dict[str, float] = figures()
 

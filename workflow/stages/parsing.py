@@ -20,9 +20,10 @@ class Parsing(Artifact):
     """What of the picture is the subject. A pixel is the subject's where `matte` is at least 128."""
 
     name = "parsing"
+    version = 2
 
-    matte: Raster = raster("time height width", "uint8", codec="png", unit="1/255", frame="image")
-    labels: Raster = raster("time height width", "uint8", codec="png", frame="image", bounds=(0, 19))
+    matte: Raster = raster("time height width", "uint8", unit="1/255", frame="image")
+    labels: Raster = raster("time height width", "uint8", frame="image", bounds=(0, 19))
     valid: np.ndarray = array("time", "bool")
     quality: dict[str, float] = figures()
 

@@ -20,9 +20,10 @@ class Scene(Artifact):
     """Background in the crop's frame. Equal to the crop's `rgb` wherever `origin` is 0."""
 
     name = "scene"
+    version = 2
 
-    rgb: Raster = raster("time height width rgb=3", "uint8", codec="png", frame="crop")
-    origin: Raster = raster("time height width", "uint8", codec="png", frame="crop", bounds=(0, 2))
+    rgb: Raster = raster("time height width rgb=3", "uint8", frame="crop")
+    origin: Raster = raster("time height width", "uint8", frame="crop", bounds=(0, 2))
     # 0 this frame's own pixel, 1 seen in another frame, 2 inpainted (conventions.SCENE_*)
     valid: np.ndarray = array("time", "bool")
     quality: dict[str, float] = figures()

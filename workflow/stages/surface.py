@@ -23,9 +23,10 @@ class Surface(Artifact):
     """
 
     name = "surface"
+    version = 2
 
-    depth: Raster = raster("time height width", "float16", codec="npz", unit="m", frame="camera", bounds=(0, 60_000))
-    normal: Raster = raster("time height width xyz=3", "int8", codec="npz", unit="1/127", frame="camera")
+    depth: Raster = raster("time height width", "float16", unit="m", frame="camera", bounds=(0, 60_000))
+    normal: Raster = raster("time height width xyz=3", "int8", unit="1/127", frame="camera")
     valid: np.ndarray = array("time", "bool")
     metric: bool
     quality: dict[str, float] = figures()

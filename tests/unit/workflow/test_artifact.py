@@ -18,7 +18,7 @@ class Thing(Artifact):
 
     xy: np.ndarray = array("time joint=3 xy=2", "float32", unit="px")
     score: np.ndarray = array("time joint=3", "float32", bounds=(0, 1))
-    mask: Raster = raster("time height width", "bool", codec="png")
+    mask: Raster = raster("time height width", "bool")
     fps: float
     quality: dict = figures()
 

@@ -116,4 +116,4 @@ def test_frame_grids_are_of_the_nearest_vertex_and_unpack_to_the_original_file(a
         distance = np.linalg.norm(pxyz - points[index], axis=1)
         np.testing.assert_allclose(grid[index][24], distance.min(), atol=1e-6)
         np.testing.assert_array_equal(grid[index][:24], arrays["weights"][made.nearest[t][index]].astype(np.float32))
-    assert len(codec("npz")[0](made.nearest[t])) < 400_000, "bytes on disk"
+    assert len(codec("npy.zst")[0](made.nearest[t])) < 400_000, "bytes on disk"
