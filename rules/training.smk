@@ -6,6 +6,7 @@ rule train:
         config=pipeline.train.outputs["config"],
         curve=pipeline.train.outputs["curve"],
         plot=report(pipeline.train.outputs["plot"], category="Model"),
+        validation=pipeline.train.outputs["validation"],
     log:
         pipeline.train.log,
     benchmark:

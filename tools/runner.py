@@ -54,8 +54,9 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
     started = time.monotonic()
     backend = stage.backends[name]
     weights = zoo.paths(stage.name, name, backend, params)
-    if backend.resources.gpus and _wants_gpu(params):
-        chosen = device.claim(device.count())
+    gpus = params.needs(backend.resources).gpus
+    if gpus and _wants_gpu(params):
+        chosen = device.claim(device.count(), wanted=gpus)
         logger.info("%s: GPU %s", stage.name, "chosen by the scheduler" if chosen is None else chosen)
     Spool.directory = next(iter(outputs.values())).parent
     for path in outputs.values():

@@ -102,7 +102,7 @@ class Pipeline:
             job = "{split}/{shard}"
         flags = [f"--{name.replace('_', '-')} {{{side}.{name}:q}}" for side, names in
                  (("input", inputs), ("output", outputs)) for name in names]  # fmt: skip
-        need = backend.resources
+        need = choice.params.needs(backend.resources)
         on_cpu = getattr(choice.params, "device", "") == "cpu"
         return Rule(
             inputs=inputs,

@@ -18,6 +18,10 @@ class Params:
         """Values that cannot work, each as "key: what it is, what is expected"; empty when all is well."""
         return []
 
+    def needs(self, declared: Resources) -> Resources:
+        """What a job with these settings needs, where they change what its backend declares."""
+        return declared
+
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -36,17 +40,19 @@ class Resources:
         mem_mb: Memory in MB at the first attempt; later attempts ask for more.
         runtime_min: Minutes after which a scheduler may end the job.
         gpu_class: "cpu", or "gpu-small" (8 GB), "gpu-medium" (24 GB), "gpu-large" (80 GB).
+        gpu_count: GPUs of that class, on one machine.
     """
 
     threads: int = 1
     mem_mb: int = 2_000
     runtime_min: int = 120
     gpu_class: str = "cpu"
+    gpu_count: int = 1
 
     @property
     def gpus(self) -> int:
         """Number of GPUs the job takes."""
-        return 0 if self.gpu_class == "cpu" else 1
+        return 0 if self.gpu_class == "cpu" else self.gpu_count
 
 
 @dataclass(frozen=True)

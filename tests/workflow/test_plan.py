@@ -161,6 +161,24 @@ def test_a_full_research_configuration_plans_for_slurm_with_conda(catalogued, mo
         assert f"gpu={need.gpus}" in job
 
 
+@pytest.mark.parametrize(
+    ("params", "needs"),
+    [
+        ("{}", "gpu=0, gpu_class=cpu"),
+        ("{device: cuda}", "gpu=1, gpu_class=gpu-small"),
+        ("{recipe: small}", "gpu=1, gpu_class=gpu-medium"),
+        ("{recipe: paper, processes: 4}", "gpu=4, gpu_class=gpu-large"),
+        ("{recipe: small, device: cpu}", "gpu=0, gpu_class=cpu"),
+    ],
+)
+def test_the_recipe_decides_which_gpus_training_asks_for(catalogued, params, needs):
+    (catalogued / "c.yaml").write_text(f"videos: [footage]\nstages: {{train: {{params: {params}}}}}\n")
+    code, output = plan(catalogued, "--configfile", str(catalogued / "c.yaml"), "--resources", "gpu=4")
+    assert code == 0, output
+    job = re.search(r"rule train:.*?resources: [^\n]*", output, re.DOTALL).group()
+    assert needs in job
+
+
 def test_lint_finds_nothing(catalogued):
     command = [
         sys.executable,

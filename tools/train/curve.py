@@ -10,8 +10,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tools.train.loop import COLUMNS, DENOISER, PHASES
+from tools.train.validation import COLUMNS as VALIDATION_COLUMNS
 
 _SMOOTH_SHARE = 10  # a running mean over a tenth of the steps
+
+
+def write_validation(rows: np.ndarray, path: Path) -> None:
+    """Write the losses on held-out clips as CSV; the header alone where there are none.
+
+    Args:
+        rows: Shape (n, len(validation.COLUMNS)), float64.
+        path: Where to.
+    """
+    lines = [",".join(VALIDATION_COLUMNS)]
+    lines += [",".join([str(int(row[0])), *map(_cell, row[1:])]) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def write_table(curve: np.ndarray, path: Path) -> None:
@@ -26,10 +39,14 @@ def write_table(curve: np.ndarray, path: Path) -> None:
         cells = [
             str(int(row[0])),
             PHASES[int(row[1])],
-            *("" if math.isnan(value) else repr(float(value)) for value in row[2:]),
+            *map(_cell, row[2:]),
         ]
         lines.append(",".join(cells))
     path.write_text("\n".join(lines) + "\n")
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -48,8 +65,14 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return np.divide(total[last] - total[first], number, out=np.full(len(values), np.nan), where=number > 0)
 
 
-def write_plot(curve: np.ndarray, path: Path) -> None:
-    """Draw the losses of both phases as PNG; faint lines are single steps, strong ones running means."""
+def write_plot(curve: np.ndarray, path: Path, validation: np.ndarray | None = None) -> None:
+    """Draw the losses of both phases as PNG; faint lines are single steps, strong ones running means.
+
+    Args:
+        curve: Shape (steps, len(COLUMNS)), float64.
+        path: Where to.
+        validation: Shape (n, len(validation.COLUMNS)): losses on held-out clips, drawn as points.
+    """
     figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
     phases = [phase for phase in range(len(PHASES)) if (curve[:, 1] == phase).any()]
@@ -63,6 +86,8 @@ def write_plot(curve: np.ndarray, path: Path) -> None:
                 continue
             (line,) = axes.plot(rows[:, 0], running_mean(values, width), label=COLUMNS[column])
             axes.plot(rows[:, 0], values, color=line.get_color(), alpha=0.25, linewidth=0.7)
+        if phase == DENOISER and validation is not None and len(validation):
+            axes.plot(validation[:, 0], validation[:, 1], "k.--", label="validation", linewidth=0.9)
         axes.set_title(PHASES[phase])
         axes.set_xlabel("step")
         axes.set_ylabel("mean squared error" if phase == DENOISER else "mean absolute error")

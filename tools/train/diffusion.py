@@ -17,9 +17,11 @@ from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from model_zoo.loading import device
 from tools import provenance
-from tools.train.curve import write_plot, write_table
-from tools.train.data import Windows
-from tools.train.loop import train
+from tools.subject import subjects
+from tools.train import ranks
+from tools.train.curve import write_plot, write_table, write_validation
+from tools.train.data import Windows, split_of
+from tools.train.loop import Rhythm, train
 from tools.train.recipes import RECIPES, TrainConfig, frame_size
 from tools.train.state import Folder
 from workflow import layout
@@ -30,19 +32,41 @@ from workflow.store import replacing
 logger = logging.getLogger(__name__)
 
 STATE = "state"  # beside the outputs, but none of them: Snakemake deletes outputs before it runs a job again
-_TRAIN_SPLIT = "train"
+_TRAIN_SPLIT, _HELD_OUT_SPLIT = "train", "val"
 
 
 def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
-    """Train and write checkpoint, settings, curve and plot."""
+    """Train and write checkpoint, settings, curve, plot and validation losses, in as many processes as asked for."""
+    where = _device(params.device)
+    if params.processes == 1 or ranks.inside():
+        _run(params, where, inputs, outputs)
+        return
+    if params.recipe in RECIPES:
+        ranks.check(RECIPES[params.recipe](), params.processes)
+    if where.type == "cuda" and torch.cuda.device_count() < params.processes:
+        raise ToolError(
+            f"train: {params.processes} processes need a GPU each, {torch.cuda.device_count()} are visible; "
+            "set processes to that, or device to cpu"
+        )
+    ranks.together(params.processes, _run, params, where, inputs, outputs)
+
+
+def _run(
+    params: TrainParams,
+    where: torch.device,
+    inputs: Mapping[str, Path | list[Path]],
+    outputs: Mapping[str, Path],
+) -> None:
+    """What one process does; the first one writes."""
     shards = _paths(inputs["shards"])
     body_path = _paths(inputs["body_model"])[0]
     (index,) = _paths(inputs["index"])
     config = resolved(params.recipe, shards, index)
-    where = _device(params.device)
     windows = dataset(config, shards, index)
     with np.load(body_path) as body:
-        poser = Poser(dict(body))
+        arrays = dict(body)
+    poser = Poser(arrays)
+    windows.subjects = subjects(config.model, arrays)
     size = (config.model.height, config.model.width)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, num_vertices=poser.num_vertices))
     settings = {
@@ -54,6 +78,7 @@ def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: M
     }
     files = _weights(params.recipe, config)
     settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
+    accelerator = ranks.accelerator(where, config.precision)
     torch.manual_seed(params.seed)
     model = MimoModel(config.model)
     try:
@@ -68,24 +93,32 @@ def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: M
         params.recipe, where, len(windows), config.model.frames, size[1], size[0], len(windows.sources),
         sum(parameter.numel() for parameter in model.parameters()) / 1e6,
     )  # fmt: skip
+    held_out = _held_out(config, shards, index) if params.validate_every or params.sample_every else None
+    if held_out is not None:
+        held_out.subjects = windows.subjects
     outcome = train(
         config,
         windows,
         poser,
         model=model,
-        device=where,
+        accelerator=accelerator,
         seed=params.seed,
-        steps=params.steps,
-        save_every=params.save_every,
-        folder=Folder(outputs["checkpoint"].parent / STATE, settings),
+        rhythm=Rhythm(params.steps, params.save_every, params.validate_every, params.sample_every),
+        folder=Folder(outputs["checkpoint"].parent / STATE, settings, writes=accelerator.is_main_process),
+        held_out=held_out,
     )
+    if not accelerator.is_main_process:
+        return
     record = {**settings, "recipe": params.recipe, "steps": params.steps, "packages": provenance.versions()}
+    record["processes"] = accelerator.num_processes
     with replacing(outputs["checkpoint"]) as weights, replacing(outputs["config"]) as document:
         checkpoint.save(outcome.model, outcome.averaged, weights, document, record)
     with replacing(outputs["curve"]) as table:
         write_table(outcome.curve, table)
     with replacing(outputs["plot"]) as picture:
-        write_plot(outcome.curve, picture)
+        write_plot(outcome.curve, picture, outcome.validation)
+    with replacing(outputs["validation"]) as judged:
+        write_validation(outcome.validation, judged)
 
 
 def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
@@ -101,15 +134,27 @@ def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
     return dataclasses.replace(config, model=dataclasses.replace(config.model, height=height, width=width))
 
 
-def dataset(config: TrainConfig, shards: list[Path], index: Path) -> Windows:
-    """The windows a run learns from."""
+def _held_out(config: TrainConfig, shards: list[Path], index: Path) -> Windows | None:
+    """The windows a run is validated on; where there are none, that is said."""
+    if not any(split_of(shard) == _HELD_OUT_SPLIT for shard in shards):
+        logger.info("train: the shards have no split %s: no validation loss", _HELD_OUT_SPLIT)
+        return None
+    try:
+        return dataset(config, shards, index, _HELD_OUT_SPLIT)
+    except ToolError as error:
+        logger.warning("train: no validation loss: %s", error)
+        return None
+
+
+def dataset(config: TrainConfig, shards: list[Path], index: Path, split: str = _TRAIN_SPLIT) -> Windows:
+    """The windows of a split: those a run learns from, or is validated on."""
     kinds = None
     if config.shares:
         table = parquet.read_table(index, columns=["id", "source"]).to_pydict()
         kinds = dict(zip(table["id"], table["source"]))
     return Windows(
         shards,
-        _TRAIN_SPLIT,
+        split,
         config.model.frames,
         config.min_valid,
         limits=config.limits,

@@ -1,36 +1,62 @@
-"""The training loop: read a batch, noise it, ask the model, step, save."""
+"""The training loop: read a batch, noise it, ask the model, step, look, save."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import logging
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from accelerate import Accelerator
+from torch import Tensor, nn
 from torch.nn import functional
 
+from model_zoo.diffusion.config import LATENT_CHANNELS
 from model_zoo.diffusion.mimo import MimoModel
-from model_zoo.diffusion.pictures import ClipArrays, ClipBatch, collate
+from model_zoo.diffusion.pictures import ClipArrays, collate
 from model_zoo.diffusion.posing import Poser
-from model_zoo.diffusion.schedule import NoiseSchedule
 from tools import progress
+from tools.train import averages, optimizers, ranks, validation
+from tools.train.board import Board
 from tools.train.data import Windows, batches
+from tools.train.objective import LAYERS, Objective, layer_means, layer_sums, weights
 from tools.train.recipes import TrainConfig
+from tools.train.snapshots import Snapshots
 from tools.train.state import Folder, State
 
 logger = logging.getLogger(__name__)
 
 AUTOENCODER, DENOISER = 0, 1
 PHASES = ("autoencoder", "denoiser")
-COLUMNS = ("step", "phase", "loss", "human", "scene", "occluder", "gradient_norm", "learning_rate")
+COLUMNS = ("step", "phase", *LAYERS, "gradient_norm", "learning_rate")
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _MEASURED_WINDOWS = 8
 _STEPS_BEFORE_ESTIMATE = 3
-_EMA_DELAY = 10
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How long a run is, and how often what happens; in steps, 0 for never.
+
+    Attributes:
+        steps: Of the denoiser.
+        save_every: Between two saved states, counted over both phases.
+        validate_every: Between two losses on held-out clips, of the denoiser.
+        sample_every: Between two sampled videos, of the denoiser.
+    """
+
+    steps: int
+    save_every: int
+    validate_every: int = 0
+    sample_every: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,11 +67,13 @@ class Outcome:
         model: The model, with the weights of the last step.
         averaged: Averaged weights of what was trained, by name.
         curve: Shape (steps, len(COLUMNS)), float64; NaN where a layer was not in the batch.
+        validation: Shape (n, len(validation.COLUMNS)), float64; losses of the averaged weights on held-out clips.
     """
 
     model: MimoModel
     averaged: dict[str, Tensor]
     curve: np.ndarray
+    validation: np.ndarray
 
 
 def train(
@@ -54,94 +82,158 @@ def train(
     poser: Poser,
     *,
     model: MimoModel,
-    device: torch.device,
+    accelerator: Accelerator,
     seed: int,
-    steps: int,
-    save_every: int,
+    rhythm: Rhythm,
     folder: Folder,
+    held_out: Windows | None = None,
 ) -> Outcome:
     """Train, or go on training from the newest state in `folder`.
 
-    The autoencoder learns for `config.autoencoder_steps`, then it is frozen and the rest learns for `steps`. Every
-    random number is a function of the seed and the step: a run that was killed ends in the same bits as one that was
-    not.
+    The autoencoder learns for `config.autoencoder_steps`, then it is frozen and the rest learns for `rhythm.steps`.
+    Every random number is a function of the seed and the step: a run that was killed ends in the same bits as one that
+    was not. Of several processes each works through its share of a batch; the batch, its noise and its weights in the
+    loss are those of one process. They repeat the autoencoder's steps, each for itself, as those are short.
 
     Args:
         config: The run.
         windows: The data.
         poser: Body model.
         model: With its first weights, random or pretrained.
-        device: Where to compute.
+        accelerator: Where to compute, and with whom.
         seed: Of the windows, the noise and the dropped conditions.
-        steps: Steps of the denoiser.
-        save_every: Steps between two saved states.
+        rhythm: How long, and how often what.
         folder: Where states are kept.
+        held_out: Data to validate on, and to sample from; without it there is no validation.
+
+    Raises:
+        ToolError: The batch cannot be shared by the processes.
     """
+    ranks.check(config, accelerator.num_processes)
+    device, leads = accelerator.device, accelerator.is_main_process
     if device.type == "cpu":
         torch.set_num_threads(config.cpu_threads)
         torch.use_deterministic_algorithms(True)
     model, poser = model.to(device), poser.to(device)
-    total = config.autoencoder_steps + steps
+    first, total = config.autoencoder_steps, config.autoencoder_steps + rhythm.steps
     state = folder.newest(total)
+    accelerator.wait_for_everyone()  # all have read it before one writes the next
     done = 0
-    curve = np.zeros((0, len(COLUMNS)))
+    rows: list[np.ndarray] = []
+    judged: list[np.ndarray] = []
     averaged: dict[str, Tensor] = {}
     if state is not None:
-        done, curve = state.step, state.curve
+        done, rows, judged = state.step, list(state.curve), list(state.validation)
         model.load_state_dict(state.model)
         averaged = {name: tensor.to(device) for name, tensor in state.averaged.items()}
         logger.info("train: going on after step %d of %d", done, total)
-    phase = _phase(config, done)
-    optimizer = _optimizer(config, model, phase)
-    if state is not None and done != config.autoencoder_steps:
-        _restore(optimizer, model, phase, state.optimizer)
-    schedule = model.schedule
-    rows = list(curve)
-    started = time.monotonic()
-    model.train()
-    stream = batches(
-        windows, model.config, seed=seed, steps=range(done, total), batch=config.batch, workers=config.workers
+    phase = AUTOENCODER if done < first else DENOISER
+    objective = Objective(model, poser)
+    called, optimizer = _ready(config, accelerator, objective, phase)
+    if state is not None and done != first:
+        optimizers.restore(optimizer.optimizer, _learning(model, phase), state.optimizer)
+    board = Board(folder.path / "tensorboard", done) if leads and done < total else None
+    snapshots = Snapshots(held_out or windows, folder.path / "samples", config.guidance)
+    share = config.batch // accelerator.num_processes
+    mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+    reading = {"seed": seed, "batch": config.batch, "workers": config.workers}
+    stream = itertools.chain(
+        batches(windows, model.config, steps=range(done, first), **reading),
+        batches(windows, model.config, steps=range(max(done, first), total), share=mine, **reading),
     )
-    for step, samples in zip(progress.bar(range(done, total), total - done, "train"), stream):
-        if step == config.autoencoder_steps:
-            phase = DENOISER
-            optimizer = _optimizer(config, model, phase)
-            if config.autoencoder_steps:
+    clock = _Clock()
+    model.train()
+    steps: Iterable[int] = range(done, total)
+    for step, samples in zip(progress.bar(steps, total - done, "train") if leads else steps, clock.waiting(stream)):
+        if step == first:
+            if first:
                 model.latents.settle(_pictures(model, windows, seed, step, config.batch, device))
-            averaged = {name: parameter.detach().clone() for name, parameter in model.trained()}
+            if phase == AUTOENCODER:
+                phase = DENOISER
+                called, optimizer = _ready(config, accelerator, objective, phase)
+            averaged = averages.start(model)
         elif step == 0:
             model.latents.prepare(_pictures(model, windows, seed, step, config.batch, device))
         generator = torch.Generator().manual_seed(_stream_seed(seed, step))
-        since = step - (config.autoencoder_steps if phase == DENOISER else 0)
-        rate = (config.learning_rate if phase == DENOISER else config.autoencoder_rate) * min(
-            1, (since + 1) / config.warmup
-        )
+        since = step - first if phase == DENOISER else step
+        full = config.learning_rate if phase == DENOISER else config.autoencoder_rate
+        rate = full * min(1, (since + 1) / config.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         if phase == AUTOENCODER:
-            losses = _autoencoder_pass(model, samples, config.autoencoder_pictures, generator, device)
+            losses = _autoencoder_pass(accelerator, model, samples, config.autoencoder_pictures, generator)
         else:
-            losses = _denoiser_pass(config, model, poser, schedule, samples, generator, since, device)
+            losses = _denoiser_pass(config, accelerator, called, model, samples, generator, since)
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        norm = accelerator.clip_grad_norm_(parameters, config.clip_norm)
         optimizer.step()
-        if phase == DENOISER:
-            decay = min(config.ema, (1 + since) / (_EMA_DELAY + since))
-            for name, parameter in model.trained():
-                averaged[name].lerp_(parameter.detach(), 1 - decay)
         rows.append(np.array([step + 1, phase, *losses, float(norm), rate]))
+        if board:
+            board.write(step + 1, PHASES[phase], dict(zip(COLUMNS[2:], rows[-1][2:])))
+        if phase == DENOISER:
+            averages.follow(averaged, model, config.ema, since)
+            if held_out is not None and _due(since, rhythm.validate_every):
+                with averages.used(averaged, model):
+                    judged.append(np.array([step + 1, *validation.losses(objective, held_out, accelerator)]))
+                logger.info("train: step %d, validation loss %.4f", step + 1, judged[-1][1])
+                if board:
+                    board.write(step + 1, "validation", dict(zip(validation.COLUMNS[1:], judged[-1][1:])))
+            if leads and _due(since, rhythm.sample_every):
+                with averages.used(averaged, model):
+                    logger.info("train: wrote %s", snapshots.draw(model, poser, step + 1, device))
         if step + 1 - done == _STEPS_BEFORE_ESTIMATE < total - done:
-            pace = (time.monotonic() - started) / _STEPS_BEFORE_ESTIMATE
+            pace = clock.seconds / _STEPS_BEFORE_ESTIMATE
             logger.info("train: %.2f s a step, about %.0f s to go", pace, pace * (total - step - 1))
-        if (step + 1) % save_every == 0 or step + 1 == total:
-            moments = _moments(optimizer, model, phase)
-            folder.save(State(step + 1, model.state_dict(), averaged, moments, np.stack(rows)))
-    return Outcome(model, averaged, np.stack(rows) if rows else curve)
+        if leads and (_due(step, rhythm.save_every) or step + 1 == total):
+            if board:
+                board.flush()
+            held = optimizers.moments(optimizer.optimizer, _learning(model, phase))
+            table = _table(judged, len(validation.COLUMNS))
+            folder.save(State(step + 1, model.state_dict(), averaged, held, np.stack(rows), table))
+    if board:
+        board.close()
+    if done < total:
+        logger.info("train: %.0f s, %.1f %% of them waiting for data", clock.seconds, 100 * clock.share)
+    return Outcome(model, averaged, _table(rows, len(COLUMNS)), _table(judged, len(validation.COLUMNS)))
 
 
-def _phase(config: TrainConfig, step: int) -> int:
-    return AUTOENCODER if step < config.autoencoder_steps else DENOISER
+class _Clock:
+    """Time since it was made, and how much of it went into waiting."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._waited = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    @property
+    def share(self) -> float:
+        return self._waited / max(self.seconds, 1e-9)
+
+    def waiting(self, items: Iterable[_T]) -> Iterator[_T]:
+        """The items, with the time counted that they take to come."""
+        source = iter(items)
+        while True:
+            since = time.monotonic()
+            try:
+                item = next(source)
+            except StopIteration:
+                return
+            finally:
+                self._waited += time.monotonic() - since
+            yield item
+
+
+def _due(since: int, every: int) -> bool:
+    """Whether something that is done every so many steps is done after step `since`, counted from 0."""
+    return every > 0 and (since + 1) % every == 0
+
+
+def _table(rows: list[np.ndarray], width: int) -> np.ndarray:
+    return np.stack(rows) if rows else np.zeros((0, width))
 
 
 def _stream_seed(seed: int, step: int) -> int:
@@ -149,37 +241,22 @@ def _stream_seed(seed: int, step: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {step}".encode()).digest()[:7], "big")
 
 
-def _learning(model: MimoModel, phase: int) -> list[tuple[str, torch.nn.Parameter]]:
+def _learning(model: MimoModel, phase: int) -> list[tuple[str, nn.Parameter]]:
     """Parameters of a phase by name."""
     if phase == DENOISER:
         return model.trained()
     return [(f"latents.{name}", parameter) for name, parameter in model.latents.named_parameters()]
 
 
-def _optimizer(config: TrainConfig, model: MimoModel, phase: int) -> torch.optim.AdamW:
-    parameters = [parameter for _, parameter in _learning(model, phase)]
-    return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _moments(optimizer: torch.optim.AdamW, model: MimoModel, phase: int) -> dict[str, Tensor]:
-    """The optimizer's tensors by "<parameter>/<moment>"."""
-    return {
-        f"{name}/{moment}": tensor
-        for name, parameter in _learning(model, phase)
-        for moment, tensor in optimizer.state[parameter].items()
-    }
-
-
-def _restore(optimizer: torch.optim.AdamW, model: MimoModel, phase: int, moments: dict[str, Tensor]) -> None:
-    """Give the optimizer the tensors that `_moments` took."""
-    for name, parameter in _learning(model, phase):
-        held = {
-            moment: moments[f"{name}/{moment}"].to(parameter.device if moment != "step" else "cpu")
-            for moment in ("step", "exp_avg", "exp_avg_sq")
-            if f"{name}/{moment}" in moments
-        }
-        if held:
-            optimizer.state[parameter] = held
+def _ready(config: TrainConfig, accelerator: Accelerator, objective: Objective, phase: int) -> tuple[nn.Module, Any]:
+    """The objective as it is called in a phase, and the phase's optimizer, both wrapped by `accelerate`."""
+    optimizer = optimizers.build(config, _learning(objective.model, phase))
+    if phase == AUTOENCODER:
+        return objective, accelerator.prepare(optimizer)
+    # Wrapping sends the first process's weights to all, and expects a gradient for whatever is not frozen.
+    objective.model.latents.requires_grad_(False)
+    called, prepared = accelerator.prepare(objective, optimizer)
+    return called, prepared
 
 
 def _pictures(model: MimoModel, windows: Windows, seed: int, step: int, batch: int, device: torch.device) -> Tensor:
@@ -190,77 +267,55 @@ def _pictures(model: MimoModel, windows: Windows, seed: int, step: int, batch: i
 
 
 def _autoencoder_pass(
-    model: MimoModel, samples: list[ClipArrays], pictures: int, generator: torch.Generator, device: torch.device
+    accelerator: Accelerator, model: MimoModel, samples: list[ClipArrays], pictures: int, generator: torch.Generator
 ) -> tuple[float, float, float, float]:
     """Loss and gradients of the autoencoder on pictures of every layer."""
-    known = collate(samples, device)
+    known = collate(samples, accelerator.device)
     size = known.video.shape[-2:]
     layers = [layer.transpose(1, 2).flatten(0, 1) for layer in (known.video, known.scene, known.occluder[:, :, :1])]
     pool = torch.cat([*layers, functional.interpolate(known.reference, size, mode="bilinear", align_corners=False)])
-    chosen = pool[torch.randperm(len(pool), generator=generator)[:pictures].to(device)]
+    chosen = pool[torch.randperm(len(pool), generator=generator)[:pictures].to(pool.device)]
     loss = model.latents.objective(chosen, generator)
-    loss.backward()
+    accelerator.backward(loss)
     return float(loss.detach()), math.nan, math.nan, math.nan
 
 
 def _denoiser_pass(
     config: TrainConfig,
+    accelerator: Accelerator,
+    objective: nn.Module,
     model: MimoModel,
-    poser: Poser,
-    schedule: NoiseSchedule,
     samples: list[ClipArrays],
     generator: torch.Generator,
     since: int,
-    device: torch.device,
 ) -> tuple[float, float, float, float]:
-    """Loss and gradients of the denoiser; losses of the whole frame, the human, the scene and the occluders."""
+    """Loss and gradients of the denoiser on this process's share of a batch; losses of the whole batch by layer."""
+    device, processes = accelerator.device, accelerator.num_processes
     first = since * config.batch
     # Time steps are spread evenly over consecutive windows (golden-ratio sequence), which makes the curve smoother.
     shares = (torch.arange(first, first + config.batch, dtype=torch.float64) * _GOLDEN) % 1
     timestep = (shares * model.config.timesteps).long()
     keep = torch.rand(config.batch, generator=generator) >= config.drop
-    shape = (config.batch, 4, model.config.frames, *model.config.latent_size)
-    noise = torch.randn(shape, generator=generator)
-    sums = np.zeros((4, 2))
-    size = config.batch // config.accumulate
-    for part in range(config.accumulate):
-        mine = slice(part * size, (part + 1) * size)
-        known = collate(samples[mine], device)
-        mixed = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
-        with mixed:
-            kept = None if keep[mine].all() else keep[mine].to(device)
-            error = _squared_error(
-                model, poser, schedule, known, noise[mine].to(device), timestep[mine].to(device), kept
-            )
-        weight = known.valid.to(error.dtype)[:, :, None, None].expand_as(error)
-        loss = (error * weight).sum() / weight.sum().clamp(min=1)
-        (loss / config.accumulate).backward()
-        human, occluder = (_at(mask, error) for mask in (known.human_mask, known.occluder_mask))
-        for row, mask in enumerate((torch.ones_like(human), human, (1 - human - occluder).clamp(min=0), occluder)):
-            sums[row] += [float((error.detach() * weight * mask).sum()), float((weight * mask).sum())]
-    means = np.divide(sums[:, 0], sums[:, 1], out=np.full(4, np.nan), where=sums[:, 1] > 0)
-    return float(means[0]), float(means[1]), float(means[2]), float(means[3])
-
-
-def _at(mask: Tensor, like: Tensor) -> Tensor:
-    """Mask (B, T, H, W) at the latent's size."""
-    return functional.interpolate(mask, like.shape[-2:], mode="area").to(like.dtype)
-
-
-def _squared_error(
-    model: MimoModel,
-    poser: Poser,
-    schedule: NoiseSchedule,
-    known: ClipBatch,
-    noise: Tensor,
-    timestep: Tensor,
-    keep: Tensor | None,
-) -> Tensor:
-    """Mean over channels of the squared error of the denoiser's answer, shape (B, T, h, w), float32."""
-    with torch.no_grad():
-        clean = model.latents.encode(known.video).float()
-        with torch.autocast(clean.device.type, enabled=False):
-            vertices = poser(known.betas, known.pose, known.transl)
-    conditions = model.conditions(known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference)
-    answer = model(schedule.add_noise(clean, noise, timestep), timestep, conditions, keep)
-    return (answer.float() - schedule.target(clean, noise, timestep)).square().mean(1)
+    frames, height, width = samples[0].video.shape[1:]
+    factor = model.config.vae_factor
+    noise = torch.randn((config.batch, LATENT_CHANNELS, frames, height // factor, width // factor), generator=generator)
+    # Every window's noise is made everywhere, so that a window has the same one whoever works on it.
+    offset = accelerator.process_index * len(samples)
+    part = min(config.batch // config.accumulate, len(samples))
+    # The loss is a mean over the valid frames of the whole batch: their number is summed over the processes first.
+    valid = torch.tensor(float(sum(sample.valid.sum() for sample in samples)), dtype=torch.float64, device=device)
+    valid = accelerator.reduce(valid, "sum").clamp(min=1)
+    sums = torch.zeros(len(LAYERS), 2, dtype=torch.float64, device=device)
+    for start in range(0, len(samples), part):
+        mine = slice(offset + start, offset + start + part)
+        known = collate(samples[start : start + part], device)
+        last = start + part >= len(samples)
+        kept = None if keep[mine].all() else keep[mine].to(device)
+        with contextlib.nullcontext() if last else accelerator.no_sync(objective):
+            with accelerator.autocast():
+                error = objective(known, noise[mine].to(device), timestep[mine].to(device), kept)
+            places = valid.to(error.dtype) * math.prod(error.shape[2:])
+            # Gradients are averaged over the processes, so each counts as often as there are processes.
+            accelerator.backward((error * weights(known, error)).sum() / places * processes)
+        sums += layer_sums(known, error)
+    return layer_means(accelerator.reduce(sums, "sum"))

@@ -39,6 +39,7 @@ class State:
         averaged: Averaged weights of what is trained.
         optimizer: Moments of the optimizer, by "<parameter>/<moment>".
         curve: Shape (step, columns), float64: the rows of the loss curve.
+        validation: Shape (n, columns), float64: the losses on held-out clips so far.
     """
 
     step: int
@@ -46,14 +47,20 @@ class State:
     averaged: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     curve: np.ndarray
+    validation: np.ndarray
 
 
 class Folder:
     """States of one run in `<root>/<key>/`, the newest two."""
 
-    def __init__(self, root: Path, settings: Mapping[str, Any]) -> None:
-        """Open or make the folder of the run that `settings` describe; states of other runs are left alone."""
+    def __init__(self, root: Path, settings: Mapping[str, Any], writes: bool = True) -> None:
+        """Open or make the folder of the run that `settings` describe; states of other runs are left alone.
+
+        Of several processes only one may write.
+        """
         self.path = root / key(settings)
+        if not writes:
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "run.json").write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n")
         for partial in self.path.glob(".*.partial"):  # of a process that was killed while it wrote
@@ -70,6 +77,7 @@ class Folder:
         tensors.update({f"averaged/{name}": tensor for name, tensor in state.averaged.items()})
         tensors.update({f"optimizer/{name}": tensor for name, tensor in state.optimizer.items()})
         tensors["curve"] = torch.from_numpy(state.curve)
+        tensors["validation"] = torch.from_numpy(state.validation)
         # Clones: safetensors refuses tensors that share memory, and an average may still be the weight itself.
         whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         with replacing(self.path / f"step-{state.step:08d}.safetensors") as partial:
@@ -85,9 +93,10 @@ class Folder:
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "averaged": {}, "optimizer": {}}
         with safe_open(fitting[-1], framework="pt") as file:
             step = int(file.metadata()["step"])
-            curve = file.get_tensor("curve").numpy()
+            curve, judged = (file.get_tensor(name).numpy() for name in ("curve", "validation"))
             for name in file.keys():  # noqa: SIM118  a file of safetensors is no mapping
                 part, _, rest = name.partition("/")
                 if part in parts:
-                    parts[part][rest] = file.get_tensor(name)
-        return State(step, parts["model"], parts["averaged"], parts["optimizer"], curve)
+                    # Cloned: the file's tensors lie anywhere, and kernels round differently on unaligned memory.
+                    parts[part][rest] = file.get_tensor(name).clone()
+        return State(step, parts["model"], parts["averaged"], parts["optimizer"], curve, judged)

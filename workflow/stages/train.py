@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Optional
 
@@ -13,8 +14,15 @@ CHECKPOINT = File("checkpoint", "train/model.safetensors")
 SETTINGS = File("config", "train/model.json")
 LOG = File("curve", "train/loss.csv")
 PLOT = File("plot", "train/loss.png")
+VALIDATION = File("validation", "train/validation.csv")
 VIDEO = File("video", "train/sample.mp4")
 SHEET = File("sheet", "train/sample.png")
+
+# What the recipes that do not run on a CPU need (docs/trainer.md); others take what the backend declares.
+_LARGE = {
+    "small": Resources(threads=6, mem_mb=24_000, runtime_min=2_880, gpu_class="gpu-medium"),
+    "paper": Resources(threads=10, mem_mb=48_000, runtime_min=7_200, gpu_class="gpu-large"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,15 +33,28 @@ class TrainParams(Params):
     steps: int = 60  # of the denoiser; `tiny` trains its decoder for 150 more before. Raising it goes on training
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
+    processes: int = 1  # on one machine, one GPU each; they share a batch, so the data of a step stay the same
     save_every: int = 20  # steps between resumable states, kept in train/state
+    validate_every: int = 20  # steps of the denoiser between losses on the split `val`; 0 for none
+    sample_every: int = 0  # steps of the denoiser between short videos in train/state/<run>/samples; 0 for none
 
     def faults(self) -> list[str]:
         """Values that cannot work."""
         found = _device_faults(self.device)
-        for name in ("steps", "save_every"):
-            if getattr(self, name) < 1:
-                found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
+        for name, least in (("steps", 1), ("processes", 1), ("save_every", 1), ("validate_every", 0),
+                            ("sample_every", 0)):  # fmt: skip
+            if getattr(self, name) < least:
+                found.append(f"{name}: is {getattr(self, name)}, expected at least {least}")
         return found
+
+    def needs(self, declared: Resources) -> Resources:
+        """Recipes of published sizes need a GPU per process; `tiny` takes one only with `device: cuda`."""
+        need = _LARGE.get(self.recipe, declared)
+        if self.device == "cuda" and need.gpu_class == "cpu":
+            need = dataclasses.replace(need, gpu_class="gpu-small")
+        return dataclasses.replace(
+            need, threads=need.threads * self.processes, mem_mb=need.mem_mb * self.processes, gpu_count=self.processes
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,10 @@ class SampleParams(Params):
                 found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
         return found
 
+    def needs(self, declared: Resources) -> Resources:
+        """A GPU where `device` says so; the model's size is known to its checkpoint alone."""
+        return dataclasses.replace(declared, gpu_class="gpu-medium") if self.device == "cuda" else declared
+
 
 def _device_faults(device: str) -> list[str]:
     choices = ("auto", "cpu", "cuda")
@@ -67,7 +92,7 @@ STAGE = Stage(
     "train",
     "train the bundled video diffusion model",
     inputs=(INDEX, EVERY_SHARD, BODY_MODEL),
-    outputs=(CHECKPOINT, SETTINGS, LOG, PLOT),
+    outputs=(CHECKPOINT, SETTINGS, LOG, PLOT, VALIDATION),
     backends={
         "diffusion": Backend(
             "train",

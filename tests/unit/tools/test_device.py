@@ -48,6 +48,26 @@ def test_what_the_scheduler_chose_is_left_alone(tmp_path, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
 
 
+def test_several_devices_are_taken_all_or_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    first, one = holder(tmp_path)
+    tried = []
+
+    def pause(_):
+        tried.append(device.os.environ.get("CUDA_VISIBLE_DEVICES"))
+        second, two = holder(tmp_path)  # nothing is kept while waiting
+        assert two == 1 - one
+        end(second)
+        end(first)
+
+    monkeypatch.setattr(device.time, "sleep", pause)
+    assert device.claim(2, tmp_path, wanted=2) == "0,1"
+    assert tried == [None]
+    with pytest.raises(ToolError, match="needs 3 GPUs and 2 are visible"):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+        device.claim(2, tmp_path, wanted=3)
+
+
 def test_no_gpu_is_said(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(ToolError, match="needs a GPU and none is visible"):

@@ -7,9 +7,9 @@ from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from tests import examples
-from tools.train import recipes
+from tools.train import ranks, recipes
 from tools.train.data import Windows
-from tools.train.loop import train
+from tools.train.loop import Rhythm, train
 from tools.train.recipes import TrainConfig
 from tools.train.state import Folder
 
@@ -60,7 +60,7 @@ def windows(dataset, tiny_run):
 def go(tmp_path, tiny_run, windows):
     """Train for some steps in a folder; settings of the run may be changed."""
 
-    def run(steps, folder="run", seed=0, save_every=100, **changes):
+    def run(steps, folder="run", seed=0, save_every=100, rhythm=None, held_out=None, **changes):
         config = dataclasses.replace(tiny_run, **changes)
         torch.manual_seed(seed)
         return train(
@@ -68,10 +68,10 @@ def go(tmp_path, tiny_run, windows):
             windows,
             Poser(examples.body_model()),
             model=MimoModel(config.model),
-            device=torch.device("cpu"),
+            accelerator=ranks.accelerator(torch.device("cpu"), config.precision),
             seed=seed,
-            steps=steps,
-            save_every=save_every,
+            rhythm=Rhythm(steps, save_every, **(rhythm or {})),
+            held_out=held_out,
             folder=Folder(tmp_path / folder, {"seed": seed}),
         )
 

@@ -44,7 +44,8 @@ def _inputs(dataset):
 
 def _outputs(folder):
     folder.mkdir(exist_ok=True)
-    names = {"checkpoint": "model.safetensors", "config": "model.json", "curve": "loss.csv", "plot": "loss.png"}
+    names = {"checkpoint": "model.safetensors", "config": "model.json", "curve": "loss.csv", "plot": "loss.png",
+             "validation": "validation.csv"}  # fmt: skip
     return {name: folder / file for name, file in names.items()}
 
 
@@ -165,7 +166,8 @@ def test_missing_weights_are_named_before_anything_runs(dataset, tmp_path):
 
 def test_faults_of_settings():
     assert TrainParams().faults() == SampleParams().faults() == []
-    assert len(TrainParams(device="tpu", steps=0, save_every=0).faults()) == 3
+    wrong = {"steps": 0, "save_every": 0, "processes": 0, "validate_every": -1, "sample_every": -1}
+    assert len(TrainParams(device="tpu", **wrong).faults()) == 6
     assert len(SampleParams(device="tpu", steps=0, frames=0).faults()) == 3
 
 
