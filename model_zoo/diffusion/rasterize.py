@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_zoo.diffusion.rasterize_nvdiffrast import installed, seen_faces_nvdiffrast
 from model_zoo.raster.zbuffer import NEAR, Rasterizer
 
 BACKGROUND = -1
@@ -107,12 +110,19 @@ def _ray_weights(corners: Tensor, rays: Tensor) -> Tensor:
     return (normals * rays[:, None]).sum(-1)
 
 
+def finder(device: torch.device) -> Callable[[Tensor, Tensor, Tensor, tuple[int, int]], Tensor]:
+    """What finds the seen faces: numba on the CPU, nvdiffrast on CUDA where it is installed, torch elsewhere."""
+    if device.type == "cpu":
+        return seen_faces_numba
+    return seen_faces_nvdiffrast if device.type == "cuda" and installed() else seen_faces_torch
+
+
 class DifferentiableRasterizer(nn.Module):
     """Draw per-vertex attributes, perspective-correct.
 
-    Which face a pixel sees is found without gradients (`seen_faces_numba` on the CPU, `seen_faces_torch` elsewhere);
-    where on the face it looks is computed in torch, so gradients reach the attributes and the vertices of the faces
-    that are seen. As with every rasteriser there is no gradient across the outline.
+    Which face a pixel sees is found without gradients by what suits the device (`finder`); where on the face it looks
+    is computed in torch, so gradients reach the attributes and the vertices of the faces that are seen. As with every
+    rasteriser of hard edges there is no gradient across the outline.
     """
 
     def __init__(self, image_size: tuple[int, int]) -> None:
@@ -136,8 +146,7 @@ class DifferentiableRasterizer(nn.Module):
             mask: Shape (B, 1, H, W), bool.
             depth: Shape (B, 1, H, W), m, camera z; 0 where no face is seen.
         """
-        find = seen_faces_numba if verts_cam.device.type == "cpu" else seen_faces_torch
-        seen = find(verts_cam, faces, intrinsics, self.image_size)
+        seen = finder(verts_cam.device)(verts_cam, faces, intrinsics, self.image_size)
         mask = seen >= 0
         frame, y, x = mask.nonzero(as_tuple=True)
         corner = faces[seen[mask]]  # (N, 3) vertex indices
