@@ -24,6 +24,8 @@ MISSING = np.uint64(2**64 - 1)  # offset and length of a chunk that holds only t
 CRC_BYTES = 4
 INDEX_ENTRY_BYTES = 16  # offset and length, uint64 little-endian
 
+_MISSING = int(MISSING)
+
 _scratch = threading.local()
 
 
@@ -50,6 +52,7 @@ class ShardArray:
         shape: Of the whole array.
         dtype: Of the values.
         chunk_length: Items of the first axis in a chunk.
+        chunk_bytes: Size of a decoded chunk.
         attributes: Attributes of the array.
     """
 
@@ -88,8 +91,9 @@ class ShardArray:
         self.attributes: dict[str, Any] = meta.get("attributes", {})
         self._zstd = Zstd() if len(names) == 3 else None
         self._chunk_shape = (self.chunk_length, *self.shape[1:])
-        self._chunk_bytes = int(np.prod(self._chunk_shape)) * self.dtype.itemsize
+        self.chunk_bytes = int(np.prod(self._chunk_shape)) * self.dtype.itemsize
         self._indices: dict[int, np.ndarray] = {}
+        self._paths: dict[int, str] = {}
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -98,6 +102,11 @@ class ShardArray:
     def num_chunks(self) -> int:
         """Chunks along the first axis."""
         return -(-len(self) // self.chunk_length)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether chunks are packed by Zstandard."""
+        return self._zstd is not None
 
     def _file(self, number: int) -> Path:
         return self.path.joinpath("c", str(number), *("0" for _ in self.shape[1:]))
@@ -120,6 +129,7 @@ class ShardArray:
             present = found[found[:, 0] != MISSING]
             if present.size and int(present.sum(1).max()) > end:
                 raise ContractError(f"{file}: is cut short; rerun the shards stage")
+            self._paths[number] = str(file)
             self._indices[number] = found
         return found
 
@@ -134,7 +144,7 @@ class ShardArray:
         else:
             self._zstd.decode(body, target)
 
-    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray | None]]:
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray | None]]:
         """Number and encoded bytes of the chunks that cover [start, stop), with one read per file; None is empty.
 
         The bytes lie in a buffer of this thread, and are good until the next piece of another file is asked for.
@@ -144,30 +154,37 @@ class ShardArray:
         while first <= last:
             number = first // per_file
             local = slice(first % per_file, min(last - number * per_file, per_file - 1) + 1)
-            index = self._index(number)[local]
-            present = index[index[:, 0] != MISSING]
-            if len(present):
-                begin = int(present[:, 0].min())
-                data = _buffer("encoded", int(present.sum(1).max()) - begin)
-                with self._file(number).open("rb", buffering=0) as handle:
-                    got = os.preadv(handle.fileno(), [data.data], begin)
+            index: list[list[int]] = self._index(number)[local].tolist()
+            present = [entry for entry in index if entry[0] != _MISSING]
+            if present:
+                begin = min(offset for offset, _ in present)
+                data = _buffer("encoded", max(offset + size for offset, size in present) - begin)
+                handle = os.open(self._paths[number], os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    got = os.preadv(handle, [data.data], begin)
+                finally:
+                    os.close(handle)
                 if got != data.size:
                     raise ContractError(f"{self._file(number)}: is cut short; rerun the shards stage")
             for offset, size in index:
-                if offset == MISSING:
-                    yield first, None
-                else:
-                    place = int(offset) - begin
-                    yield first, data[place : place + int(size)]
+                yield first, None if offset == _MISSING else data[offset - begin : offset - begin + size]
                 first += 1
 
-    def read(self, start: int, stop: int, out: np.ndarray | None = None) -> np.ndarray:
+    @property
+    def margin(self) -> int:
+        """Items of a chunk that may lie beyond either end of what is read."""
+        return self.chunk_length - 1
+
+    def read(self, start: int, stop: int, out: np.ndarray | None = None, room: np.ndarray | None = None) -> np.ndarray:
         """Items [start, stop) of the first axis.
 
         Args:
             start: First item.
             stop: End, exclusive.
             out: C-contiguous array to fill, (stop - start, ...); None makes a new one.
+            room: The array that `out` lies in, with `margin` items before and after it that may be written over.
+                Chunks that only partly belong to what is read are then decoded in place; without it they are decoded
+                elsewhere and copied.
 
         Raises:
             ContractError: A chunk's checksum differs, or its file is cut short.
@@ -184,7 +201,7 @@ class ShardArray:
             )
         if stop == start or out.size == 0:
             return out
-        for number, payload in self._pieces(start, stop):
+        for number, payload in self.pieces(start, stop):
             low = number * self.chunk_length
             begin, end = max(start, low), min(stop, low + self.chunk_length)
             target = out[begin - start : end - start]
@@ -192,8 +209,11 @@ class ShardArray:
                 target[...] = 0
             elif end - begin == self.chunk_length:
                 self._unpack(payload, number, target)
+            elif room is not None:
+                place = self.margin + low - start
+                self._unpack(payload, number, room[place : place + self.chunk_length])
             else:
-                chunk = _buffer("decoded", self._chunk_bytes).view(self.dtype).reshape(self._chunk_shape)
+                chunk = _buffer("decoded", self.chunk_bytes).view(self.dtype).reshape(self._chunk_shape)
                 self._unpack(payload, number, chunk)
                 target[...] = chunk[begin - low : end - low]
         return out
@@ -205,7 +225,7 @@ class ShardArray:
             low = number * self.chunk_length
             high = min(low + self.chunk_length, len(self))
             try:
-                for _, payload in self._pieces(low, high):
+                for _, payload in self.pieces(low, high):
                     if payload is not None:
                         self._unpack(payload, number, chunk)
             except (ContractError, OSError, RuntimeError, ValueError) as error:

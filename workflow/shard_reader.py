@@ -21,8 +21,7 @@ from workflow.images import decode_jpg
 from workflow.shard import CLIP, FORMAT, FORMAT_VERSION, JPEG_PICTURES, LAYERS, SHARED, WINDOW_LAYERS
 from workflow.shard_array import ShardArray
 
-# What composing a picture needs beside itself.
-_SCENE_NEEDS = ("rgb", "scene_origin")
+_COMPOSED = ("rgb", "scene_origin", "scene")  # what the whole scene is made of
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,25 @@ def root_attributes(path: Path) -> dict[str, Any]:
     if found != f"{FORMAT} v{FORMAT_VERSION}":
         raise ContractError(f"{path}: holds {found}, expected {FORMAT} v{FORMAT_VERSION}; rerun the shards stage")
     return attributes
+
+
+class Buffers(dict[str, np.ndarray]):
+    """Arrays by name that `Shard.read_window` fills again and again.
+
+    Attributes:
+        room: By name, the larger array that each lies in; its ends are scratch, see `ShardArray.read`.
+    """
+
+    def __init__(self) -> None:
+        """Start without arrays."""
+        super().__init__()
+        self.room: dict[str, np.ndarray] = {}
+
+    def room_for(self, name: str, margin: int) -> Optional[np.ndarray]:
+        """The larger array, if it has the margin that another shard's chunks need; None reads without it."""
+        room, inner = self.room.get(name), self.get(name)
+        fits = room is not None and inner is not None and inner.base is room and len(room) == len(inner) + 2 * margin
+        return room if fits else None
 
 
 class Shard:
@@ -148,12 +166,16 @@ class Shard:
             raise KeyError(f"{self.path}: no clip {name}")
         return self._by_id[name]
 
-    def empty_window(self, length: int, layers: Sequence[str] = WINDOW_LAYERS) -> dict[str, np.ndarray]:
-        """Arrays that `read_window` can fill, to be used again and again."""
-        made = {}
+    def empty_window(self, length: int, layers: Sequence[str] = WINDOW_LAYERS) -> Buffers:
+        """Arrays that `read_window` can fill, to be used again and again; they serve shards of the same chunks."""
+        made = Buffers()
         for name in layers:
-            shape = (self.height, self.width, 3) if name in self._jpeg else self.array(name).shape[1:]
-            made[name] = np.empty((length, *shape), LAYERS[name].dtype)
+            if name in self._jpeg:
+                made[name] = np.empty((length, self.height, self.width, 3), LAYERS[name].dtype)
+                continue
+            array = self.array(name)
+            made.room[name] = np.empty((length + 2 * array.margin, *array.shape[1:]), LAYERS[name].dtype)
+            made[name] = made.room[name][array.margin : array.margin + length]
         return made
 
     def read_window(
@@ -190,20 +212,23 @@ class Shard:
         unknown = [name for name in layers if name not in WINDOW_LAYERS]
         if unknown:
             raise KeyError(f"{self.path}: no window layers {', '.join(unknown)}; some of {', '.join(WINDOW_LAYERS)}")
-        needed = list(layers)
-        if "scene" in needed:
-            needed += [name for name in _SCENE_NEEDS if name not in needed]
+        composed = [name for name in _COMPOSED if "scene" in layers]
+        rest = [name for name in layers if name not in composed]
         begin, end = span.start + start, span.start + start + length
         given = out or {}
 
         def read(name: str) -> np.ndarray:
             if name in self._jpeg:
                 return self._read_jpegs(name, begin, end, given.get(name))
-            return self.array(name).read(begin, end, given.get(name))
+            array = self.array(name)
+            room = given.room_for(name, array.margin) if isinstance(given, Buffers) else None
+            return array.read(begin, end, given.get(name), room)
 
-        found = dict(zip(needed, map(read, needed) if pool is None else pool.map(read, needed)))
-        if "scene" in found:
+        each = map if pool is None else pool.map
+        found = dict(zip(composed, each(read, composed)))
+        if composed:  # at once, while they are in the processor's cache
             compose_scene(found["scene"], found["rgb"], found["scene_origin"])
+        found |= zip(rest, each(read, rest))
         return {name: found[name] for name in layers}
 
     def _read_jpegs(self, name: str, begin: int, end: int, out: Optional[np.ndarray]) -> np.ndarray:

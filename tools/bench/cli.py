@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.bench import chain, machine, plan, rendering
+from tools.bench import chain, loader, machine, plan, rendering
 from tools.nvr import bench as nvr
 from workflow import layout
 from workflow.errors import ToolError
@@ -73,11 +73,16 @@ def _plan(scratch: Path) -> str:
     )
 
 
+def _loader(scratch: Path) -> str:
+    return loader.table(scratch, footage, len(os.sched_getaffinity(0)))
+
+
 # Name of a section: its heading and what measures it.
 SECTIONS: dict[str, tuple[str, Callable[[Path], str]]] = {
     "chain": ("One clip through every stage", _chain),
     "length": ("Memory and the length of a clip", _length),
     "plan": ("Planning", _plan),
+    "loader": ("Windows to a training process", _loader),
     "instant-nvr": ("The instant-nvr branch", lambda scratch: nvr.table(nvr.figures())),
     "render": ("Rendering clips with truth", lambda scratch: rendering.table()),
 }

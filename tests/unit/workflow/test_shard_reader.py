@@ -11,6 +11,7 @@ from workflow.errors import ContractError
 from workflow.shard import LAYERS, WINDOW_LAYERS
 from workflow.shard_reader import Shard
 from workflow.stages.canonical import Canonical
+from workflow.stages.shards import ZarrParams
 from workflow.store import Reader
 
 
@@ -66,6 +67,22 @@ def test_buffers_are_filled_again_and_again(store):
         window = shard.read_window(shard.clips[0], start, 5, out=buffers)
         assert all(window[name] is buffers[name] for name in WINDOW_LAYERS)
         assert_same(window, expected(store, start, start + 5))
+
+
+def test_buffers_serve_a_shard_with_other_chunks(store, tmp_path):
+    other = examples.shard(tmp_path, lengths=(13,), rejected=(), params=ZarrParams(chunk_frames=3)).parent
+    shard, buffers = Shard(other), Shard(store).empty_window(5)
+    for start in (0, 1, 8):
+        window = shard.read_window(shard.clips[0], start, 5, out=buffers)
+        assert_same(window, expected(other, start, start + 5))
+
+
+def test_what_lies_around_given_arrays_is_left_alone(store):
+    shard = Shard(store)
+    around = np.full((11, shard.height, shard.width, 3), 77, np.uint8)
+    shard.read_window(shard.clips[0], 1, 5, ["rgb"], out={"rgb": around[3:8]})
+    assert (around[:3] == 77).all() and (around[8:] == 77).all()
+    assert_same({"rgb": around[3:8]}, expected(store, 1, 6))
 
 
 def test_threads_do_not_disturb_each_other(store):
