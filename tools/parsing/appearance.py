@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
 
 _PATCH_m = 0.06  # side of a patch on the rest body
 _MIN_PIXELS = 3  # of a patch in a frame, to count as seen there
 _MIN_FRAMES = 3  # in which a patch must be seen to be known
-_NOTHING = 1e4  # a colour far from all: matches none
+_NOTHING = 1e4  # squared distance of colours that have nothing in common
 _SKIN_TONES = 4
 _LIGHTNESS = 0.7  # weight: lightness varies with shading, chroma less
 _FROM_8BIT = np.array([_LIGHTNESS * 100 / 255, 1.0, 1.0], np.float32)  # OpenCV's 8-bit CIELAB
@@ -125,29 +126,47 @@ class Appearance:
         """
         full = patches.shape
         half = (slice(None, None, 2), slice(None, None, 2))  # the neighbourhood is wide: half the pixels will do
-        colours = cv2.blur(colours, (2, 2))[half]
+        colours = np.ascontiguousarray(cv2.blur(colours, (2, 2))[half])
         patches = patches[half]
         reach_px = max(reach_px // 2, 1)
-        expected = np.where((patches >= 0)[..., None], self.colour[patches], 0.0).astype(np.float32)
-        unknown = (patches < 0) | ~self.known[patches]
-        expected[unknown] = _NOTHING
-        best = np.full(patches.shape, np.inf, np.float32)
-        step = max(reach_px // 3, 1)
-        offsets = range(-reach_px, reach_px + 1, step)
-        padded = np.pad(expected, ((reach_px, reach_px), (reach_px, reach_px), (0, 0)), constant_values=_NOTHING)
-        height, width = patches.shape
-        for dy in offsets:
-            for dx in offsets:
-                if dx * dx + dy * dy > reach_px * reach_px:
-                    continue
-                shifted = padded[reach_px + dy : reach_px + dy + height, reach_px + dx : reach_px + dx + width]
-                np.minimum(best, _squared(colours - shifted), out=best)
-        for tone in self.skin:
-            np.minimum(best, _squared(colours - tone), out=best)
-        near_unknown = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        known = (patches >= 0) & self.known[patches]
+        reach = np.arange(-reach_px, reach_px + 1, max(reach_px // 3, 1))
+        offsets = np.array([(dy, dx) for dy in reach for dx in reach if dx * dx + dy * dy <= reach_px * reach_px])
+        best = nearest_squared(colours, self.colour[patches], known, offsets, self.skin)
+        near_unknown = cv2.dilate((~known).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         result = np.where(near_unknown | (best > _NOTHING), 0.0, np.sqrt(best)).astype(np.float32)
         return cv2.resize(result, full[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _squared(difference: np.ndarray) -> np.ndarray:
-    return difference[..., 0] ** 2 + difference[..., 1] ** 2 + difference[..., 2] ** 2
+@njit(cache=True, nogil=True)
+def nearest_squared(
+    colours: np.ndarray, expected: np.ndarray, known: np.ndarray, offsets: np.ndarray, tones: np.ndarray
+) -> np.ndarray:
+    """Smallest squared distance of every pixel's colour to one expected near it, or to one of the tones.
+
+    Args:
+        colours: Shape (H, W, 3), float32.
+        expected: Shape (H, W, 3), float32: the body's colour at every pixel.
+        known: Shape (H, W), bool: where `expected` means something.
+        offsets: Shape (N, 2), int64: rows and columns away that count as near.
+        tones: Shape (K, 3), float32.
+
+    Returns:
+        Shape (H, W), float32; infinite where there is nothing to compare with.
+    """
+    height, width = known.shape
+    best = np.full((height, width), np.inf, np.float32)
+    for y in range(height):
+        for x in range(width):
+            lightness, a, b = colours[y, x]
+            smallest = best[y, x]
+            for n in range(len(offsets)):
+                v, u = y + offsets[n, 0], x + offsets[n, 1]
+                if 0 <= v < height and 0 <= u < width and known[v, u]:
+                    dl, da, db = lightness - expected[v, u, 0], a - expected[v, u, 1], b - expected[v, u, 2]
+                    smallest = min(smallest, dl * dl + da * da + db * db)
+            for k in range(len(tones)):
+                dl, da, db = lightness - tones[k, 0], a - tones[k, 1], b - tones[k, 2]
+                smallest = min(smallest, dl * dl + da * da + db * db)
+            best[y, x] = smallest
+    return best

@@ -90,7 +90,7 @@ def _box(probability: np.ndarray, region: Region, shape: tuple[int, int]) -> tup
 def _enlarge_labels(labels: np.ndarray, input_from_canvas: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Labels of the nearest labelled pixel, borders between them smooth."""
     known = labels > 0
-    best = np.zeros((size[1], size[0]), np.float32)
+    best = np.zeros((size[1], size[0]), np.uint8)
     out = np.zeros((size[1], size[0]), np.uint8)
     if not known.any():
         return out
@@ -102,7 +102,7 @@ def _enlarge_labels(labels: np.ndarray, input_from_canvas: np.ndarray, size: tup
     everywhere = table[nearest]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for label in np.unique(everywhere):
-        share = cv2.GaussianBlur((everywhere == label).astype(np.float32), (0, 0), 1.0)
+        share = cv2.GaussianBlur((everywhere == label).view(np.uint8) * np.uint8(255), (0, 0), 1.0)
         there = cv2.warpAffine(share, input_from_canvas, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         better = there > best
         out[better] = label
