@@ -14,6 +14,9 @@ from workflow.stages.frames import Frames
 
 FOLDER = Path(os.environ.get("STRATA_REAL_CLIPS", Path(__file__).parents[2] / "shared/data/real"))
 FPS = 25.0
+# Boxes x0, y0, x1, y1 px, drawn by hand round the subject in all of the first ten frames.
+TENNIS_SUBJECT = np.array([235.0, 165, 500, 665])
+JUGGLE_SUBJECT = np.array([590.0, 35, 850, 680])
 
 
 def frames(name: str, chosen: Sequence[int]) -> Frames:
