@@ -1,12 +1,14 @@
 import warnings
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not in this environment", exc_type=ImportError)
 
 from model_zoo.sapiens.parts import CLASSES, TO_SCHP
+from tests import real_clips
 from tools.parsing.sapiens import load, subject_only, window_of
 from workflow.conventions import PARSING_LABELS
 from workflow.errors import Rejected, ToolError
@@ -134,3 +136,52 @@ def test_the_table_of_parts_is_complete():
             assert other.startswith("left" if name.startswith("L_") else "right")
         if "Arm" in name or "Hand" in name:
             assert other.endswith("arm")
+
+
+class BySaturation(torch.nn.Module):
+    """On pixels 0 to 255: blue over red above 90 is Upper_Clothing, red over blue above 40 is Face_Neck."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(x, 2)
+        excess = (small[:, 2] * 57.5 + 103.5) - (small[:, 0] * 58.5 + 123.5)
+        logits = torch.full((x.shape[0], 28, small.shape[2], small.shape[3]), -50.0)
+        logits[:, 0] = 0.0
+        logits[:, 22] = excess - 90.0
+        logits[:, 2] = -excess - 40.0
+        return logits
+
+
+@pytest.mark.real
+def test_real_frames_are_parsed_by_the_network_s_rule(tmp_path):
+    """Resizing and pooling only mix neighbours: where all of them are of one side of the rule, so is the label."""
+    frames = real_clips.frames("tennis.mp4", (0, 4, 8))
+    height, width = frames.rgb.frame_shape[:2]
+    xy, confidence = np.zeros((3, 133, 2), np.float32), np.zeros((3, 133), np.float32)
+    xy[:, 5:7] = [[(385, 310), (370, 215)], [(365, 313), (344, 215)], [(355, 312), (330, 215)]]  # shirt and face
+    confidence[:, 5:7] = 0.9
+    keypoints = SimpleNamespace(
+        valid=np.ones(3, bool), box=np.tile(real_clips.TENNIS_SUBJECT, (3, 1)), xy=xy, confidence=confidence
+    )
+    files = {"sapiens-seg-0.3b": script(BySaturation(), tmp_path / "s.pt2")}
+    found = load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(frames, keypoints, None)
+    assert type(found) is Parsing and found.valid.all()
+    window = window_of(real_clips.TENNIS_SUBJECT)
+    inside = np.zeros((height, width), bool)
+    inside[window.top : window.top + window.height, window.left : window.left + window.width] = True
+    face, shirt = (PARSING_LABELS.index(name) for name in ("face", "upper-clothes"))
+    for t, rgb in enumerate(frames.rgb):
+        labels, matte = found.labels[t], found.matte[t]
+        assert labels.shape == matte.shape == (height, width)
+        np.testing.assert_array_equal(labels > 0, matte >= 128)
+        assert not labels[~inside].any() and not matte[~inside].any()
+        assert set(np.unique(labels)) == {0, face, shirt}
+        excess = rgb[..., 2].astype(np.float32) - rgb[..., 0]
+        low, high = (bound(excess, np.ones((5, 5), np.uint8)) for bound in (cv2.erode, cv2.dilate))
+        # Of what is surely a part, the island with the joint on it.
+        for label, sure, joint in ((shirt, low > 91, xy[t, 5]), (face, high < -41, xy[t, 6])):
+            _, islands = cv2.connectedComponents((sure & inside).astype(np.uint8))
+            own = islands == islands[int(joint[1]), int(joint[0])]
+            assert islands[int(joint[1]), int(joint[0])] > 0 and own.sum() > 200
+            assert (labels[own] == label).all()
+        assert not labels[(high < 89) & (low > -39)].any()  # neither
+        assert not (labels[high < 89] == shirt).any() and not (labels[low > -39] == face).any()
