@@ -185,3 +185,8 @@ def test_real_frames_are_parsed_by_the_network_s_rule(tmp_path):
             assert (labels[own] == label).all()
         assert not labels[(high < 89) & (low > -39)].any()  # neither
         assert not (labels[high < 89] == shirt).any() and not (labels[low > -39] == face).any()
+        # Islands that hold no joint, even at their widest, are gone.
+        _, wide = cv2.connectedComponents((((high > 89) | (low < -39)) & inside).astype(np.uint8))
+        apart = (wide > 0) & ~np.isin(wide, [wide[int(y), int(x)] for x, y in xy[t, 5:7]])
+        assert (apart & ((low > 91) | (high < -41))).sum() > 100
+        assert not matte[apart].any()
