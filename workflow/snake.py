@@ -9,14 +9,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from workflow import catalog, layout, pins, zoo
+from workflow import catalog, layout, pins, rendered, zoo
 from workflow.config import Choice, Config, parse
 from workflow.errors import ConfigError, ToolError
+from workflow.rendered import ESTIMATED, TRUTH
 from workflow.stage import File, Port
 from workflow.stages import STAGES
 from workflow.stages.report import EVERY_PAGE, OVERVIEW
@@ -57,14 +58,18 @@ class Rule:
 class Pipeline:
     """Rules by stage name, and the targets."""
 
-    def __init__(self, config: Config, shards: Mapping[str, str], planning: bool = False) -> None:
+    def __init__(
+        self, config: Config, shards: Mapping[str, str], planning: bool = False, exact: Collection[str] = ()
+    ) -> None:
         """Derive everything from a configuration and the catalog's shards.
 
         Args:
             config: Checked configuration.
             shards: Split of every shard.
             planning: Nothing will run: files that a run would write before its first job may be missing.
+            exact: Shards that hold clips whose truth takes the place of estimates.
         """
+        self._exact = frozenset(exact)
         self.config = config
         self._planning = planning
         self._shards = dict(shards)
@@ -93,6 +98,9 @@ class Pipeline:
             return layout.artifact(port)
         return self._each(port) if port.each else port.path
 
+    def _annotations(self, wildcards: Any) -> str:
+        return TRUTH if wildcards.shard in self._exact else ESTIMATED
+
     def _rule(self, choice: Choice) -> Rule:
         stage, backend = choice.stage, choice.backend
         inputs = {port.name: self._input(port) for port in stage.inputs}
@@ -104,8 +112,11 @@ class Pipeline:
                  (("input", inputs), ("output", outputs)) for name in names]  # fmt: skip
         need = choice.params.needs(backend.resources)
         on_cpu = getattr(choice.params, "device", "") == "cpu"
+        named = choice.params.files()
+        if stage.truth:
+            flags.append("--annotations {params.annotations}")
         return Rule(
-            inputs=inputs,
+            inputs={**inputs, "named_files": named} if named else inputs,
             outputs=outputs,
             log=layout.log(stage.name, job),
             benchmark=layout.benchmark(stage.name, job),
@@ -123,6 +134,7 @@ class Pipeline:
                 "version": backend.version,
                 "settings": json.dumps(dataclasses.asdict(choice.params), sort_keys=True),
                 **_weights(choice),
+                **({"annotations": self._annotations} if stage.truth else {}),
             },
             command=" ".join(
                 [
@@ -270,4 +282,5 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
                 catalog.write_snapshot(known, Path.cwd())
     except (ConfigError, ToolError) as error:
         raise SystemExit(str(error)) from None
-    return Pipeline(config, known.shards(), planning=dry_run)
+    exact = rendered.shards(known) if config.settings.annotations == TRUTH else ()
+    return Pipeline(config, known.shards(), planning=dry_run, exact=exact)

@@ -18,6 +18,10 @@ class Params:
         """Values that cannot work, each as "key: what it is, what is expected"; empty when all is well."""
         return []
 
+    def files(self) -> list[str]:
+        """Files that settings name, relative to the working directory; Snakemake takes them as further inputs."""
+        return []
+
     def needs(self, declared: Resources) -> Resources:
         """What a job with these settings needs, where they change what its backend declares."""
         return declared
@@ -99,6 +103,7 @@ class Stage:
         outputs: Artifacts and files it gives.
         backends: By name.
         default: Backend used unless the configuration says otherwise.
+        truth: Whether `tools/truth/<stage>.py` can give the exact result for a rendered clip in place of a backend.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Stage:
     outputs: tuple[Port, ...]
     backends: dict[str, Backend] = field(default_factory=dict)
     default: str = ""
+    truth: bool = False
 
     def __post_init__(self) -> None:
         """Check that the declaration is consistent."""

@@ -217,5 +217,33 @@ def load_pickle(path: Path | str) -> dict[str, Any]:
         raise ValueError(f"{path}: not a readable body model: {error or type(error).__name__}") from error
 
 
+def load_object(data: bytes, where: str) -> Any:
+    """Read the pickle in a `.npy` file that holds one object, such as a dictionary of arrays.
+
+    Args:
+        data: What follows the header of the `.npy` file.
+        where: Names the file in messages.
+
+    Returns:
+        The object; arrays in dictionaries are numpy arrays.
+
+    Raises:
+        ValueError: It is no single object, is damaged, or asks for anything else to be loaded.
+    """
+    try:
+        found = _RestrictedUnpickler(io.BytesIO(data), encoding="latin1").load()
+        held = found.state[4] if isinstance(found, _Array) and isinstance(found.state, tuple) else None
+        if not (isinstance(held, list) and len(held) == 1):
+            raise pickle.UnpicklingError("holds no single object")
+        return _plain_within(held[0])
+    except (pickle.UnpicklingError, ValueError, EOFError, AttributeError, LookupError, TypeError, ArithmeticError,
+            MemoryError, RecursionError) as error:  # fmt: skip
+        raise ValueError(f"{where}: not readable: {error or type(error).__name__}") from error
+
+
+def _plain_within(value: Any) -> Any:
+    return {str(k): _plain_within(v) for k, v in value.items()} if isinstance(value, dict) else _plain(value)
+
+
 def _plain(value: Any) -> Any:
     return value.array() if isinstance(value, (_Array, _Chumpy, _Sparse)) else value

@@ -1,4 +1,4 @@
-"""Which clip the sample is driven by, and its layers."""
+"""Which clip the sample is driven by."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from model_zoo.diffusion.config import MimoConfig
-from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
-from tools.subject import Subjects, frame_scores
 from workflow.errors import ToolError
 from workflow.shard_reader import Clip, Shard
 
@@ -52,7 +49,7 @@ def find(sources: Sequence[Source], clip_id: str) -> Source:
         if source.clip.id == clip_id:
             return source
     known = ", ".join(source.clip.id for source in sources[:5])
-    raise ToolError(f"sample: no clip {clip_id!r} in the shards; there are {len(sources)}, such as {known}")
+    raise ToolError(f"no clip {clip_id!r} in the shards; there are {len(sources)}, such as {known}")
 
 
 def held_out(sources: Sequence[Source]) -> Source:
@@ -82,26 +79,7 @@ def best_start(valid: np.ndarray, frames: int) -> int:
     return int(np.argmax(total[length:] - total[:-length]))
 
 
-def read(
-    motion: Source, identity: Source, scene: Source, frames: int, config: MimoConfig, subjects: Subjects
-) -> ClipArrays:
-    """Conditions from three clips, which may be one.
-
-    Motion (body, camera, masks of the human) comes from `motion`, the picture behind and before it from `scene`, which
-    runs forth and back when it is the shorter one.
-    """
-    valid = motion.valid()
-    start = best_start(valid, frames)
-    length = min(frames, motion.clip.length)
-    layers = motion.shard.read_window(motion.clip, start, length, LAYERS)
-    if scene is not motion:
-        there_and_back = [*range(scene.clip.length), *range(scene.clip.length - 2, 0, -1)]
-        index = [there_and_back[t % len(there_and_back)] for t in range(length)]
-        other = scene.shard.read_window(scene.clip, 0, max(index) + 1, ("rgb", "scene", "occluder"))
-        if other["rgb"].shape[1:] != layers["rgb"].shape[1:]:
-            raise ToolError(f"sample: clips {motion.clip.id} and {scene.clip.id} have frames of different sizes")
-        layers.update({name: values[index] for name, values in other.items()})
-    best = int(frame_scores(identity.shard, identity.clip).argmax())
-    reference = subjects.picture(identity.shard, identity.clip, best, config.reference_size)
-    betas = motion.shard.read_clip(motion.clip, ("betas",))["betas"]
-    return clip_arrays(layers, betas, reference, config, length)
+def there_and_back(length: int, frames: int) -> list[int]:
+    """Frames of a shorter video that fill a longer one: forth, back, and forth again."""
+    order = [*range(length), *range(length - 2, 0, -1)]
+    return [order[t % len(order)] for t in range(frames)]

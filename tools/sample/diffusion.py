@@ -1,4 +1,4 @@
-"""A video from the trained model by DDIM, driven by a held-out clip, with a sheet that shows the conditions."""
+"""A video from the trained model by DDIM, driven by clips or files, with a sheet that shows the conditions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from model_zoo.diffusion.sampling import sample
 from model_zoo.loading import device
 from tools import mp4, progress
 from tools.sample import clips
+from tools.sample.control import chosen, gathered
 from tools.sample.sheet import sheet
-from tools.subject import subjects
 from workflow.errors import ToolError
 from workflow.stages.train import SampleParams
 from workflow.store import replacing
@@ -47,29 +47,22 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
             f"sample: the model was trained on a body of {model.config.num_vertices} vertices, this one has "
             f"{poser.num_vertices}; train again"
         )
-    sources = clips.every(_paths(inputs["shards"]))
-    motion = clips.find(sources, params.clip) if params.clip else clips.held_out(sources)
-    identity = clips.find(sources, params.identity) if params.identity else motion
-    scene = clips.find(sources, params.scene) if params.scene else motion
-    if not motion.valid().any():
-        raise ToolError(f"sample: clip {motion.clip.id} has no valid frame; choose another")
+    control = chosen(params, clips.every(_paths(inputs["shards"])))
     logger.info(
-        "sample: motion of %s (%s), identity of %s, scene of %s, on %s",
-        motion.clip.id, motion.split, identity.clip.id, scene.clip.id, where,
+        "sample: motion of %s, identity of %s, scene of %s, on %s",
+        *(control.names[name] for name in ("motion", "identity", "scene")), where,
     )  # fmt: skip
-    known = collate(
-        [clips.read(motion, identity, scene, params.frames, model.config, subjects(model.config, arrays))], where
-    )
+    driven = gathered(control, params.frames, model.config, arrays)
+    known = collate([driven.arrays], where)
     model = model.to(where)
     guidance = float(record["config"]["guidance"]) if params.guidance is None else params.guidance
     result = composed(model, poser, known, params, guidance)
-    fps = motion.clip.fps
     with replacing(outputs["video"]) as path:
-        mp4.write(mp4.enlarged(result, _VIDEO_PX), fps, path)
-    trained_on = "" if motion.split in clips.HELD_OUT else "; NOT held out, the model was trained on this clip"
+        mp4.write(mp4.enlarged(result, _VIDEO_PX), driven.fps, path)
+    trained_on = "" if control.held_out else " (NOT held out, the model was trained on this clip)"
     note = (
-        f"motion {motion.clip.id} ({motion.split}{trained_on}), {record['recipe']}, {record['steps']} steps, "
-        f"guidance {guidance:g}"
+        f"motion {control.names['motion']}{trained_on}, identity {control.names['identity']}, "
+        f"scene {control.names['scene']}; {record['recipe']}, {record['steps']} steps, guidance {guidance:g}"
     )
     rows = {
         "reference": to_pictures(known.reference[0][:, None]),
@@ -77,8 +70,9 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
         "scene": to_pictures(known.scene[0]),
         "occluder": to_pictures(known.occluder[0]),
         "result": result,
-        "source": to_pictures(known.video[0]),
     }
+    if driven.driver is not None:
+        rows["driver"] = driven.driver
     picture = sheet(rows, _MOMENTS, note)
     with replacing(outputs["sheet"]) as path:
         path.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())

@@ -57,14 +57,27 @@ class TrainParams(Params):
         )
 
 
+# Kinds of files that may take a clip's place, by their endings.
+MOTION_FILES = (".npz",)
+PICTURE_FILES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+VIDEO_FILES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+
+
+def is_file(name: str) -> bool:
+    """Whether a setting names a file and no clip: clip ids hold no dot and no slash."""
+    return "." in name or "/" in name
+
+
 @dataclass(frozen=True)
 class SampleParams(Params):
-    """Video from the trained model, on motion and scene of a held-out clip."""
+    """Video from the trained model: who, how they move and where, each from a clip or from a file."""
 
-    clip: str = ""  # clip id that gives motion and scene; empty takes the first clip of `val`, then of `test`
-    identity: str = ""  # clip id that gives the subject; empty takes `clip`
-    scene: str = ""  # clip id that gives scene and occluders; empty takes `clip`
-    frames: int = 24  # of the video, at most the clip's; longer than the model's window by overlapping windows
+    clip: str = ""  # clip id that gives what is not named below; empty takes the first clip of `val`, then of `test`
+    motion: str = ""  # clip id, or an .npz of SMPL parameters (AMASS, XRMocap); empty takes `clip`
+    identity: str = ""  # clip id, or a picture of the subject; empty takes `clip`
+    identity_mask: str = ""  # picture of the subject's mask, where `identity` is a picture that is not cut out
+    scene: str = ""  # clip id, or a picture or video of the scene (then without occluders); empty takes `clip`
+    frames: int = 24  # of the video, at most the motion's; longer than the model's window by overlapping windows
     steps: int = 20  # denoising steps
     guidance: Optional[float] = None  # 1 is the conditional model as it is; null takes the recipe's
     seed: int = 0
@@ -76,7 +89,20 @@ class SampleParams(Params):
         for name in ("frames", "steps"):
             if getattr(self, name) < 1:
                 found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
+        for name, kinds in (("motion", MOTION_FILES), ("identity", PICTURE_FILES), ("identity_mask", PICTURE_FILES),
+                            ("scene", PICTURE_FILES + VIDEO_FILES)):  # fmt: skip
+            value = getattr(self, name)
+            if is_file(value) and not value.lower().endswith(kinds):
+                found.append(f"{name}: is {value!r}, expected a clip id or a file of {', '.join(kinds)}")
+        if self.clip and self.motion and self.identity and self.scene:
+            found.append("clip: has no effect, motion, identity and scene are all named; remove it")
+        if self.identity_mask and not is_file(self.identity):
+            found.append("identity_mask: has no effect, identity is no picture; remove it")
         return found
+
+    def files(self) -> list[str]:
+        """The files that are named."""
+        return [name for name in (self.motion, self.identity, self.identity_mask, self.scene) if is_file(name)]
 
     def needs(self, declared: Resources) -> Resources:
         """A GPU where `device` says so; the model's size is known to its checkpoint alone."""
@@ -107,9 +133,11 @@ STAGE = Stage(
 
 SAMPLE_STAGE = Stage(
     "sample",
-    "a video from the trained model, conditioned on a held-out clip",
+    "a video from the trained model: subject, motion and scene from clips or files",
     inputs=(INDEX, EVERY_SHARD, BODY_MODEL, CHECKPOINT, SETTINGS),
     outputs=(VIDEO, SHEET),
-    backends={"diffusion": Backend("train", SampleParams, Resources(threads=2, mem_mb=4_000), summary="DDIM")},
+    backends={
+        "diffusion": Backend("train", SampleParams, Resources(threads=2, mem_mb=4_000), version=2, summary="DDIM")
+    },
     default="diffusion",
 )
