@@ -156,3 +156,18 @@ def from_json(data: Mapping[str, Any]) -> MimoConfig:
         TypeError: A key is unknown.
     """
     return MimoConfig(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+
+
+def frame_size(model: MimoConfig, height: int, width: int, pixels: int = 0) -> tuple[int, int]:
+    """Size with the aspect of given frames and about as many pixels as the model's, in steps the networks can halve.
+
+    Args:
+        model: The model's sizes.
+        height: Of the given frames, px.
+        width: Of the given frames, px.
+        pixels: About how many; 0 takes the model's height times width.
+    """
+    step = model.vae_factor * 2 ** (len(model.unet_channels) - 1)
+    area = pixels or model.height * model.width
+    rows = max(1, round((area * height / width) ** 0.5 / step))
+    return rows * step, max(1, round(rows * step * width / height / step)) * step

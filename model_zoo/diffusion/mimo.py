@@ -77,7 +77,7 @@ class MimoModel(nn.Module):
         """
         with torch.no_grad():
             spatial = self.scene(scene, occluder)
-        motion, _ = self.motion(vertices, faces, intrinsics)
+        motion, _ = self.motion(vertices, faces, intrinsics, (spatial.shape[-2], spatial.shape[-1]))
         token, bank = self.identify(reference)
         return Conditions(spatial, motion, token, bank)
 

@@ -19,10 +19,10 @@ class StructuredMotionEncoder(nn.Module):
     """
 
     def __init__(self, config: MimoConfig) -> None:
-        """Build for a configuration; `num_vertices`, `code_dim` and `motion_size` fix the codes and the raster."""
+        """Build for a configuration; `num_vertices` and `code_dim` fix the codes."""
         super().__init__()
         self.codes = nn.Parameter(torch.randn(config.num_vertices, config.code_dim) * config.code_dim**-0.5)
-        self.draw = DifferentiableRasterizer(config.motion_size)
+        self.size, self.scale = config.motion_size, config.motion_scale
         layers: list[nn.Module] = []
         width, scale = config.code_dim + 2, config.motion_scale  # codes, mask, depth
         for channels in config.motion_channels:
@@ -41,36 +41,45 @@ class StructuredMotionEncoder(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.pool = nn.Linear(width, GLOBAL_SIZE)
 
-    def raster(self, vertices: Tensor, faces: Tensor, intrinsics: Tensor) -> Tensor:
+    def raster(
+        self, vertices: Tensor, faces: Tensor, intrinsics: Tensor, latent_size: tuple[int, int] | None = None
+    ) -> Tensor:
         """Codes, mask and relative depth as pixels see them.
 
         Args:
             vertices: Shape (B, T, V, 3), m, camera frame.
             faces: Shape (F, 3), int64.
-            intrinsics: Shape (B, T, 3, 3), px of the raster (`MimoConfig.motion_size`).
+            intrinsics: Shape (B, T, 3, 3), px of the raster.
+            latent_size: (h, w) of the latents; the raster is `motion_scale` times as large. None takes the
+                configuration's.
 
         Returns:
             Shape (B, code_dim + 2, T, H, W). Depth is relative to the body's mean, m, 0 outside.
         """
         batch, frames = vertices.shape[:2]
-        features, mask, depth = self.draw(vertices.flatten(0, 1), faces, self.codes, intrinsics.flatten(0, 1))
+        size = self.size if latent_size is None else (latent_size[0] * self.scale, latent_size[1] * self.scale)
+        draw = DifferentiableRasterizer(size)
+        features, mask, depth = draw(vertices.flatten(0, 1), faces, self.codes, intrinsics.flatten(0, 1))
         middle = vertices.flatten(0, 1)[..., 2].mean(1).reshape(-1, 1, 1, 1)
         drawn = torch.cat([features, mask.to(features.dtype), torch.where(mask, depth - middle, 0.0)], 1)
         return drawn.unflatten(0, (batch, frames)).transpose(1, 2)
 
-    def forward(self, vertices: Tensor, faces: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, vertices: Tensor, faces: Tensor, intrinsics: Tensor, latent_size: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode a motion.
 
         Args:
             vertices: Shape (B, T, V, 3), m, camera frame.
             faces: Shape (F, 3), int64.
             intrinsics: Shape (B, T, 3, 3), px of the raster.
+            latent_size: (h, w) of the latents; None takes the configuration's.
 
         Returns:
             map: Shape (B, C, T, h, w) with C the denoiser's first width, to be added to its input features.
             pooled: Shape (B, 512, T).
         """
-        features = self.convolve(self.raster(vertices, faces, intrinsics))
+        features = self.convolve(self.raster(vertices, faces, intrinsics, latent_size))
         if self.attend is not None:
             features = self.attend(features)
         return self.out(features), self.pool(features.mean((-2, -1)).transpose(1, 2)).transpose(1, 2)

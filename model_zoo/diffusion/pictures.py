@@ -64,36 +64,61 @@ class ClipBatch(NamedTuple):
     reference: Tensor
 
 
-class Placement(NamedTuple):
-    """How a source frame fills a target: scaled by one factor, what is too much cut off around the centre."""
+class Framing(NamedTuple):
+    """Which part of a frame is taken.
 
-    scale: float
-    left: float  # px of the scaled frame
-    top: float
-    height: int
+    Attributes:
+        zoom: Enlargement; 1 takes as much of the frame as fits the target's aspect.
+        across: Where the part lies: share of what is cut off that lies left of it.
+        down: The same above it.
+    """
+
+    zoom: float = 1.0
+    across: float = 0.5
+    down: float = 0.5
+
+
+WHOLE = Framing()
+
+
+class Placement(NamedTuple):
+    """How a source frame fills a target: a part of whole pixels is resampled to the target's size.
+
+    Rounding to whole pixels may scale the two axes a little differently; `intrinsics` know.
+    """
+
+    top: int  # px of the source
+    left: int
+    rows: int
+    columns: int
+    height: int  # px of the target
     width: int
 
     @classmethod
-    def cover(cls, source: tuple[int, int], target: tuple[int, int]) -> Placement:
-        """Smallest scaling that fills `target` (H, W) from `source` (H, W)."""
-        scale = max(target[0] / source[0], target[1] / source[1])
-        return cls(scale, (source[1] * scale - target[1]) / 2, (source[0] * scale - target[0]) / 2, *target)
+    def cover(cls, source: tuple[int, int], target: tuple[int, int], framing: Framing = WHOLE) -> Placement:
+        """Smallest scaling that fills `target` (H, W) from `source` (H, W), or a closer framing."""
+        scale = max(target[0] / source[0], target[1] / source[1]) * framing.zoom
+        rows, columns = min(round(target[0] / scale), source[0]), min(round(target[1] / scale), source[1])
+        top, left = round((source[0] - rows) * framing.down), round((source[1] - columns) * framing.across)
+        return cls(top, left, rows, columns, *target)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the target per pixel of the source, down."""
+        return self.height / self.rows
 
     def picture(self, image: np.ndarray) -> np.ndarray:
         """Resample (H, W) or (H, W, 3), uint8 or float32; areas are averaged where it shrinks."""
-        height = self.height / self.scale
-        width = self.width / self.scale
-        top, left = round(self.top / self.scale), round(self.left / self.scale)
-        part = image[top : top + round(height), left : left + round(width)]
+        part = image[self.top : self.top + self.rows, self.left : self.left + self.columns]
         how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
         return cv2.resize(part, (self.width, self.height), interpolation=how)
 
     def intrinsics(self, matrices: np.ndarray) -> np.ndarray:
         """Camera matrices (..., 3, 3) of the target; pixel centres lie on whole numbers in both frames."""
         moved = matrices.astype(np.float64)
-        moved[..., :2, :] *= self.scale
-        moved[..., 0, 2] += 0.5 * self.scale - 0.5 - self.left
-        moved[..., 1, 2] += 0.5 * self.scale - 0.5 - self.top
+        for row, (scale, cut) in enumerate(((self.width / self.columns, self.left), (self.scale, self.top))):
+            moved[..., row, :] *= scale
+            moved[..., row, 2] += (0.5 - cut) * scale - 0.5
         return moved.astype(np.float32)
 
 
@@ -103,6 +128,7 @@ def clip_arrays(
     reference: np.ndarray,
     config: MimoConfig,
     frames: int,
+    framing: Framing = WHOLE,
 ) -> ClipArrays:
     """Make a sample of a window.
 
@@ -113,10 +139,11 @@ def clip_arrays(
         reference: Shape (3, S, S), float32, -1 to 1, the picture that shows who the subject is.
         config: Sizes.
         frames: T of the sample.
+        framing: Which part of the frames is taken; the camera follows.
     """
     rgb, scene = layers["rgb"], layers["scene"]
-    place = Placement.cover(rgb.shape[1:3], (config.height, config.width))
-    raster = Placement.cover(rgb.shape[1:3], config.motion_size)
+    place = Placement.cover(rgb.shape[1:3], (config.height, config.width), framing)
+    raster = Placement.cover(rgb.shape[1:3], config.motion_size, framing)
     index = np.minimum(np.arange(frames), len(rgb) - 1)
     occluder = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["occluder"]])
     human = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["human"]])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import hashlib
 import logging
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from model_zoo.diffusion.config import MimoConfig
+from model_zoo.diffusion import augment
+from model_zoo.diffusion.augment import Amounts, Change
+from model_zoo.diffusion.config import MimoConfig, frame_size
 from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
 from tools.subject import Subjects
+from tools.train.buckets import Buckets
 from workflow.errors import ToolError
-from workflow.shard_reader import Clip, Shard
+from workflow.shard_reader import Buffers, Clip, Shard
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +31,12 @@ _STEPS_AHEAD = 3
 
 @dataclass(frozen=True)
 class Pick:
-    """One drawn window: which clip, from which frame on, and which frame shows the subject's identity."""
+    """One drawn window: which clip, from which frame on, which frame shows the subject, and how it is changed."""
 
     number: int
     start: int
     reference: int
+    change: Change = augment.NONE
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Windows:
 
     Attributes:
         digest: SHA-256 of which clips there are and what is in them.
-        size: (H, W) of the frames, px.
+        size: (H, W) of the first clip's frames, px.
         subjects: Who makes the pictures of the subjects; crops until another is set.
     """
 
@@ -64,6 +71,9 @@ class Windows:
         limits: Mapping[str, tuple[float, float]] | None = None,
         shares: Mapping[str, float] | None = None,
         kinds: Mapping[str, str] | None = None,
+        only: str = "",
+        amounts: Amounts = Amounts(),  # noqa: B008  a tuple
+        pixels: int = 0,
     ) -> None:
         """Look through the shards.
 
@@ -76,6 +86,10 @@ class Windows:
                 without the figure is left out.
             shares: Share of the windows by kind of clip; empty takes them as they come.
             kinds: Kind of each clip by id, "real" or "synthetic"; needed with `shares`.
+            only: Id of a clip; all others are left out. Empty takes all.
+            amounts: How much windows are changed at random.
+            pixels: About how many pixels frames of another aspect than the first clip's are given; 0 takes the
+                model's height times width.
 
         Raises:
             ToolError: No clip is usable.
@@ -91,6 +105,8 @@ class Windows:
                 continue
             valid = shard.array("valid").read(0, shard.length)
             for clip in shard.clips:
+                if only and clip.id != only:
+                    continue
                 seen = valid[clip.start : clip.start + clip.length]
                 good = within(clip.quality, limits or {})
                 starts = usable_starts(seen, frames, min_valid) if good else np.zeros(0, np.int64)
@@ -113,29 +129,65 @@ class Windows:
         weights = np.array([len(source.starts) for source in self.sources], np.float64)
         if shares:
             weights = _shared(weights, [(kinds or {})[source.clip.id] for source in self.sources], shares)
-        self._cumulative = np.cumsum(weights / weights.sum())
+        self._buckets = Buckets([(source.shard.height, source.shard.width) for source in self.sources], weights)
+        self._amounts, self._pixels = amounts, pixels
+        self._local = threading.local()
 
     def __len__(self) -> int:
         """Number of windows."""
         return sum(len(source.starts) for source in self.sources)
 
     def draw(self, seed: int, step: int, index: int) -> Pick:
-        """Window `index` of the batch of a step: a pure function of the data's digest and the arguments."""
+        """Window `index` of the batch of a step: a pure function of the data's digest and the arguments.
+
+        All windows of a step have the same aspect.
+        """
         rng = np.random.default_rng([*self._seed_words, seed, step, index])
-        number = min(int(np.searchsorted(self._cumulative, rng.random(), side="right")), len(self.sources) - 1)
+        bucket = 0
+        if len(self._buckets) > 1:
+            bucket = self._buckets.bucket(np.random.default_rng([*self._seed_words, seed, step]).random())
+        number = self._buckets.clip(bucket, rng.random())
         source = self.sources[number]
         start = int(source.starts[int(rng.random() * len(source.starts))])
         reference = int(source.valid[int(rng.random() * len(source.valid))])
-        return Pick(number, start, reference)
+        change = augment.NONE
+        if self._amounts != Amounts():
+            change = augment.draw(np.random.default_rng([*self._seed_words, seed, step, index, 1]), self._amounts)
+        return Pick(number, start, reference, change)
+
+    def sized(self, number: int, config: MimoConfig) -> MimoConfig:
+        """The configuration with the frame size of a clip: its own aspect, about as many pixels."""
+        shard = self.sources[number].shard
+        if shard.height * self.size[1] == shard.width * self.size[0]:
+            return config
+        height, width = frame_size(config, shard.height, shard.width, self._pixels)
+        return dataclasses.replace(config, height=height, width=width)
 
     def load(self, pick: Pick, config: MimoConfig) -> ClipArrays:
-        """Read and size a window."""
-        source = self.sources[pick.number]
+        """Read a window, size it and change it."""
+        source, config = self.sources[pick.number], self.sized(pick.number, config)
         length = min(self.frames, source.clip.length - pick.start)
-        layers = source.shard.read_window(source.clip, pick.start, length, LAYERS)
+        layers = source.shard.read_window(source.clip, pick.start, length, LAYERS, self._buffers(source.shard, length))
         reference = self.subjects.picture(source.shard, source.clip, pick.reference, config.reference_size)
         betas = source.shard.read_clip(source.clip, ("betas",))["betas"]
-        return clip_arrays(layers, betas, reference, config, self.frames)
+        sample = clip_arrays(layers, betas, reference, config, self.frames, pick.change.framing)
+        return augment.changed(sample, pick.change, config.motion_size[1])
+
+    def _buffers(self, shard: Shard, length: int) -> Buffers:
+        """This thread's arrays to read into: fresh memory costs the system a third of the time."""
+        key = (length, shard.height, shard.width, shard.attributes["profile"])
+        if getattr(self._local, "key", None) != key:
+            self._local.key, self._local.buffers = key, shard.empty_window(length, LAYERS)
+        buffers: Buffers = self._local.buffers
+        return buffers
+
+    def whole(self, length: int, config: MimoConfig) -> ClipArrays:
+        """The first clip from its first usable window on, `length` frames, its subject as window 0 of step 0 has it."""
+        source = self.sources[0]
+        pick = Pick(0, min(int(source.starts[0]), source.clip.length - length), self.draw(0, 0, 0).reference)
+        longer = copy.copy(self)
+        longer.frames = length
+        return longer.load(pick, config)
 
     def explain(self, seed: int, step: int, batch: int) -> list[str]:
         """Clip and frames of every window of a step, in words."""
@@ -144,7 +196,9 @@ class Windows:
             pick = self.draw(seed, step, index)
             clip = self.sources[pick.number].clip
             last = min(pick.start + self.frames, clip.length) - 1
-            lines.append(f"{clip.id} frames {pick.start} to {last}, identity from frame {pick.reference}")
+            how = "mirrored, " if pick.change.flip else ""
+            how = f", {how}enlarged {pick.change.framing.zoom:.3f}" if pick.change != augment.NONE else ""
+            lines.append(f"{clip.id} frames {pick.start} to {last}, identity from frame {pick.reference}{how}")
         return lines
 
 

@@ -12,7 +12,8 @@ import torch
 from pyarrow import parquet
 
 from model_zoo.diffusion import checkpoint, pretrained
-from model_zoo.diffusion.config import to_json
+from model_zoo.diffusion.augment import Amounts
+from model_zoo.diffusion.config import frame_size, to_json
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from model_zoo.loading import device
@@ -22,7 +23,7 @@ from tools.train import ranks
 from tools.train.curve import write_plot, write_table, write_validation
 from tools.train.data import Windows, split_of
 from tools.train.loop import Rhythm, train
-from tools.train.recipes import RECIPES, TrainConfig, frame_size
+from tools.train.recipes import RECIPES, TrainConfig
 from tools.train.state import Folder
 from workflow import layout
 from workflow.errors import ToolError
@@ -37,7 +38,7 @@ _TRAIN_SPLIT, _HELD_OUT_SPLIT = "train", "val"
 
 def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
     """Train and write checkpoint, settings, curve, plot and validation losses, in as many processes as asked for."""
-    where = _device(params.device)
+    where = chosen_device(params.device)
     if params.processes == 1 or ranks.inside():
         _run(params, where, inputs, outputs)
         return
@@ -79,15 +80,7 @@ def _run(
     files = _weights(params.recipe, config)
     settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
     accelerator = ranks.accelerator(where, config.precision)
-    torch.manual_seed(params.seed)
-    model = MimoModel(config.model)
-    try:
-        pretrained.load(model, files)
-    except ValueError as error:
-        raise ToolError(f"train: {error}") from None
-    if config.checkpointing:
-        model.denoiser.unet.enable_gradient_checkpointing()
-        model.identity.reference.unet.enable_gradient_checkpointing()
+    model = fresh_model(params.recipe, config, params.seed)
     logger.info(
         "train: recipe %s on %s, %d windows of %d frames at %d x %d px from %d clips, %.1f million parameters",
         params.recipe, where, len(windows), config.model.frames, size[1], size[0], len(windows.sources),
@@ -121,6 +114,25 @@ def _run(
         write_validation(outcome.validation, judged)
 
 
+def fresh_model(recipe: str, config: TrainConfig, seed: int) -> MimoModel:
+    """The model a run begins with, on the CPU.
+
+    Raises:
+        ToolError: Published weights that the recipe starts from are missing, or of another network.
+    """
+    files = _weights(recipe, config)
+    torch.manual_seed(seed)
+    model = MimoModel(config.model)
+    try:
+        pretrained.load(model, files)
+    except ValueError as error:
+        raise ToolError(f"train: {error}") from None
+    if config.checkpointing:
+        model.denoiser.unet.enable_gradient_checkpointing()
+        model.identity.reference.unet.enable_gradient_checkpointing()
+    return model
+
+
 def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
     """The recipe, with the frame size that fits the shards.
 
@@ -130,8 +142,10 @@ def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
     if recipe not in RECIPES:
         raise ToolError(f"train: recipe is {recipe!r}, expected one of {', '.join(RECIPES)}")
     config = RECIPES[recipe]()
+    pixels = config.model.height * config.model.width
     height, width = frame_size(config.model, *dataset(config, shards, index).size)
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, height=height, width=width))
+    sized = dataclasses.replace(config.model, height=height, width=width)
+    return dataclasses.replace(config, model=sized, pixels=pixels)
 
 
 def _held_out(config: TrainConfig, shards: list[Path], index: Path) -> Windows | None:
@@ -160,6 +174,8 @@ def dataset(config: TrainConfig, shards: list[Path], index: Path, split: str = _
         limits=config.limits,
         shares=config.shares,
         kinds=kinds,
+        amounts=Amounts(config.flip, config.zoom, config.colour) if split == _TRAIN_SPLIT else Amounts(),
+        pixels=config.pixels,
     )
 
 
@@ -189,7 +205,12 @@ def _paths(value: Path | list[Path]) -> list[Path]:
     return value if isinstance(value, list) else [value]
 
 
-def _device(name: str) -> torch.device:
+def chosen_device(name: str) -> torch.device:
+    """Device of a setting, told in the log.
+
+    Raises:
+        ToolError: There is none of the kind.
+    """
     try:
         chosen = device.choose(name)
     except ValueError as error:

@@ -13,7 +13,8 @@ class TrainConfig:
     """A resolved run; saved with the checkpoint.
 
     Attributes:
-        model: Sizes of the networks; height and width follow the shards' aspect, see `sized`.
+        model: Sizes of the networks; height and width follow the shards' aspect, see `frame_size`.
+        pixels: Of a frame, about; 0 takes the model's height times width.
         batch: Windows per step.
         accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows. Several
             processes keep the size of a part and have fewer of them each.
@@ -32,6 +33,9 @@ class TrainConfig:
         limits: Smallest and largest value of quality figures that a clip must keep, such as
             "body.reprojection_error".
         shares: Share of windows per source ("real", "synthetic"); empty takes them as they come.
+        flip: Share of windows that are mirrored, body and camera with them.
+        zoom: Largest enlargement of a window at random, by cutting closer; the camera follows. 1 leaves it whole.
+        colour: Largest random change of brightness, contrast and saturation, as a share, the same for all layers.
         workers: Threads that read and resize windows.
         cpu_threads: Threads of torch on a CPU; fixed, so that a run gives the same bits on every machine of a kind.
         precision: "float32", or "bfloat16" for the denoiser on a GPU.
@@ -40,6 +44,7 @@ class TrainConfig:
     """
 
     model: MimoConfig = field(default_factory=MimoConfig)
+    pixels: int = 0
     batch: int = 2
     accumulate: int = 1
     optimizer: str = "adamw"
@@ -56,6 +61,9 @@ class TrainConfig:
     min_valid: float = 0.75
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
+    flip: float = 0.0
+    zoom: float = 1.0
+    colour: float = 0.0
     workers: int = 2
     cpu_threads: int = 1
     precision: str = "float32"
@@ -112,6 +120,9 @@ def small() -> TrainConfig:
         ema=0.9999,
         guidance=3.5,
         autoencoder_steps=0,
+        flip=0.5,
+        zoom=1.15,
+        colour=0.1,
         workers=4,
         precision="bfloat16",
         checkpointing=True,
@@ -130,6 +141,9 @@ def paper() -> TrainConfig:
         ema=0.9999,
         guidance=3.5,
         autoencoder_steps=0,
+        flip=0.5,
+        zoom=1.15,
+        colour=0.1,
         workers=8,
         precision="bfloat16",
         checkpointing=True,
@@ -138,17 +152,3 @@ def paper() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}
-
-
-def frame_size(model: MimoConfig, height: int, width: int) -> tuple[int, int]:
-    """Size with the aspect of the shards' frames and about the pixels of the recipe, in steps the networks can halve.
-
-    Args:
-        model: The recipe's sizes.
-        height: Of the shards' frames, px.
-        width: Of the shards' frames, px.
-    """
-    step = model.vae_factor * 2 ** (len(model.unet_channels) - 1)
-    area = model.height * model.width
-    rows = max(1, round((area * height / width) ** 0.5 / step))
-    return rows * step, max(1, round(rows * step * width / height / step)) * step

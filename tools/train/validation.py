@@ -39,7 +39,7 @@ def losses(objective: Objective, windows: Windows, accelerator: Accelerator) -> 
     model = objective.model
     sums = torch.zeros(len(LAYERS), 2, dtype=torch.float64, device=accelerator.device)
     for index in range(accelerator.process_index, _WINDOWS, accelerator.num_processes):
-        known = collate([windows.load(windows.draw(0, 0, index), model.config)], accelerator.device)
+        known = collate([windows.load(windows.draw(0, index, 0), model.config)], accelerator.device)
         frames, height, width = known.video.shape[2:]
         factor = model.config.vae_factor
         noise = noise_of(index, (1, LATENT_CHANNELS, frames, height // factor, width // factor))

@@ -231,3 +231,26 @@ def test_scene_prior_holds_for_kept_clips_only(small_config, scene_inputs):
     one, other = _answer(plain, scene_inputs, keep), _answer(primed, scene_inputs, keep)
     assert torch.allclose(one[0], other[0], atol=1e-5)
     assert not torch.allclose(one[1], other[1], atol=1e-2)
+
+
+def test_frames_of_another_size_go_through_the_same_model(model, small_config, scene_inputs):
+    other = dataclasses.replace(small_config, height=48, width=24)
+    pictures = torch.rand(2, 3, small_config.frames, 48, 24) * 2 - 1
+    height, width = other.motion_size
+    camera = torch.tensor([[40.0, 0, (width - 1) / 2], [0, 40.0, (height - 1) / 2], [0, 0, 1]])
+    inputs = {
+        **scene_inputs,
+        "scene": pictures,
+        "occluder": pictures,
+        "intrinsics": camera.expand_as(scene_inputs["intrinsics"]),
+        "reference": torch.rand(2, 3, *other.reference_size) * 2 - 1,
+    }
+    conditions = _awake(model).conditions(**inputs)
+    same = MimoModel(other)
+    same.load_state_dict(model.state_dict())
+    theirs = same.conditions(**inputs)
+    assert conditions.motion.shape[-2:] == other.latent_size and conditions.motion.std() > 0
+    assert torch.equal(conditions.motion, theirs.motion)
+    noised = torch.randn(2, 4, small_config.frames, *other.latent_size)
+    timestep = torch.tensor([10, 600])
+    assert torch.equal(model(noised, timestep, conditions), same(noised, timestep, theirs))

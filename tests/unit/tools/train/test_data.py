@@ -1,6 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from model_zoo.diffusion.augment import NONE, Amounts
 from tests import examples
 from tools.train.data import Windows, batches, usable_starts, within
 from workflow.errors import ToolError
@@ -110,3 +113,66 @@ def test_explain_names_clips_and_frames(windows):
     assert len(lines) == 2
     for line, pick in zip(lines, picks):
         assert windows.sources[pick.number].clip.id in line and f"frames {pick.start} to" in line
+
+
+@pytest.fixture(scope="module")
+def mixed(dataset, tmp_path_factory):
+    """Clips of two aspects."""
+    wide = examples.shard(
+        tmp_path_factory.mktemp("wide"), name="s00002", lengths=(8, 6), rejected=(), height=32, width=64, seed=20
+    )
+    return [*dataset["shards"], wide]
+
+
+def test_a_batch_has_one_aspect_and_nothing_is_cut(mixed, tiny_run):
+    both = Windows(mixed, "train", 4, 0.5, pixels=32 * 32)
+    sizes = set()
+    for step in range(40):
+        picks = [both.draw(1, step, index) for index in range(3)]
+        (aspect,) = {both.sources[pick.number].shard.height / both.sources[pick.number].shard.width for pick in picks}
+        sizes.add(aspect)
+    assert sizes == {48 / 40, 32 / 64}
+    number = next(i for i, source in enumerate(both.sources) if source.shard.width == 64)
+    config = both.sized(number, tiny_run.model)
+    assert (config.height, config.width) == (24, 48), "32 x 32 pixels in the clip's aspect"
+    sample = both.load(next(p for p in (both.draw(0, s, 0) for s in range(99)) if p.number == number), tiny_run.model)
+    assert sample.video.shape == (3, 4, 24, 48) and sample.reference.shape == (3, 24, 24)
+    assert both.sized(0, tiny_run.model) is tiny_run.model
+
+
+def test_aspects_are_drawn_by_their_windows(mixed):
+    both = Windows(mixed, "train", 4, 0.5)
+    wide = [both.sources[both.draw(0, step, 0).number].shard.width == 64 for step in range(1500)]
+    assert np.mean(wide) == pytest.approx((5 + 3) / (11 + 5 + 3), abs=0.04)
+
+
+def test_one_aspect_draws_as_if_there_were_no_buckets(windows):
+    counts = np.array([len(source.starts) for source in windows.sources], float)
+    for step in range(20):
+        words = [int(windows.digest[i : i + 8], 16) for i in range(0, 32, 8)]
+        share = np.random.default_rng([*words, 5, step, 1]).random()
+        expected = int(np.searchsorted(np.cumsum(counts / counts.sum()), share, side="right"))
+        assert windows.draw(5, step, 1).number == expected
+
+
+def test_changes_are_drawn_beside_the_windows(dataset, windows, tiny_run):
+    amounts = Amounts(flip=0.5, zoom=1.3, colour=0.1)
+    changed = Windows(dataset["shards"], "train", 4, 0.5, amounts=amounts)
+    plain = [windows.draw(0, step, 0) for step in range(30)]
+    picks = [changed.draw(0, step, 0) for step in range(30)]
+    assert [dataclasses.replace(pick, change=NONE) for pick in picks] == plain
+    assert {pick.change.flip for pick in picks} == {True, False}
+    pick = next(pick for pick in picks if pick.change.flip)
+    one, other = changed.load(pick, tiny_run.model), windows.load(pick, tiny_run.model)
+    assert np.array_equal(one.video, other.video), "the change travels with the pick"
+    untouched = windows.load(dataclasses.replace(pick, change=NONE), tiny_run.model)
+    assert not np.array_equal(one.video, untouched.video) and not np.array_equal(one.intrinsics, untouched.intrinsics)
+    assert "enlarged" in changed.explain(0, 0, 1)[0] and "enlarged" not in windows.explain(0, 0, 1)[0]
+
+
+def test_samples_do_not_share_the_buffers_they_are_read_into(windows, tiny_run):
+    picks = [windows.draw(0, step, 0) for step in range(6)]
+    first = [windows.load(pick, tiny_run.model) for pick in picks]
+    for pick, sample in zip(picks, first):
+        for one, other in zip(sample, windows.load(pick, tiny_run.model)):
+            assert np.array_equal(one, other)

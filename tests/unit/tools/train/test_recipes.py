@@ -1,6 +1,7 @@
 import pytest
 
-from tools.train.recipes import RECIPES, frame_size
+from model_zoo.diffusion.config import frame_size
+from tools.train.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
