@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import logging.handlers
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -18,6 +20,8 @@ from torch.multiprocessing.spawn import ProcessExitedException
 
 from tools.train.recipes import TrainConfig
 from workflow.errors import ToolError
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def inside() -> bool:
@@ -53,7 +57,7 @@ def check(config: TrainConfig, processes: int) -> None:
 def together(processes: int, work: Callable[..., None], *arguments: Any) -> None:
     """Run `work(*arguments)` in new processes that form a group on this machine, and wait for them.
 
-    When one fails the others are ended; when this process dies they are interrupted. The first one's log goes to this
+    When one fails, or when this process dies, the others are ended. The first one's log goes to this
     process's handlers, of the others only warnings.
 
     Raises:
@@ -69,7 +73,7 @@ def together(processes: int, work: Callable[..., None], *arguments: Any) -> None
     listener.start()
     try:
         torch.multiprocessing.spawn(
-            _rank, (processes, port, records, failures, work, arguments), nprocs=processes, join=True
+            _rank, (os.getpid(), processes, port, records, failures, work, arguments), nprocs=processes, join=True
         )
     except ProcessExitedException as error:
         if failures.empty():
@@ -78,6 +82,17 @@ def together(processes: int, work: Callable[..., None], *arguments: Any) -> None
     finally:
         listener.stop()
         records.close()
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the parent dies, however it dies: nobody else would end a process that still writes states.
+
+    torch asks for SIGINT, which a process does not hear that was started in the background of a shell.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before
+        sys.exit(1)
 
 
 class _Forward(logging.Handler):
@@ -90,6 +105,7 @@ class _Forward(logging.Handler):
 
 def _rank(
     rank: int,
+    parent: int,
     processes: int,
     port: int,
     records: Any,
@@ -98,6 +114,7 @@ def _rank(
     arguments: tuple[Any, ...],
 ) -> None:
     """One process of `together`."""
+    _die_with(parent)
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(processes), LOCAL_WORLD_SIZE=str(processes),
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),

@@ -1,6 +1,11 @@
 import dataclasses
 import logging
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from tools.train.recipes import TrainConfig
 from tools.train.state import Folder
 from workflow.errors import ToolError
 
+ROOT = Path(__file__).resolve().parents[4]
 STEPS = 3
 
 
@@ -128,6 +134,33 @@ def test_all_processes_end_with_the_same_bits_and_the_first_one_writes(runs):
 def test_what_fails_in_a_process_is_said_here():
     with pytest.raises(ToolError, match="4 windows cannot be shared evenly by 3 processes"):
         ranks.together(2, ranks.check, TrainConfig(batch=4), 3)
+
+
+PARENT = """
+import os, time
+from tools.train import ranks
+
+def wait():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    ranks.together(2, wait)
+"""
+
+
+def test_processes_die_with_the_one_that_started_them(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(PARENT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # as in the background of a shell: SIGINT is not heard
+    parent = subprocess.Popen(
+        [sys.executable, program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert len({parent.stdout.readline() for _ in range(2)}) == 2
+    parent.kill()
+    assert parent.communicate(timeout=20)[0] == b"", "its children held the other end until they died"
 
 
 def test_batches_that_cannot_be_shared_are_refused():
