@@ -1,6 +1,7 @@
 import dataclasses
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is not in this environment", 
 
 from model_zoo.sapiens import dense
 from model_zoo.sapiens.network import HEIGHT, MEAN, STD, WIDTH, prepare
-from tests import examples
+from tests import examples, real_clips
 from tools.surface import midas, sapiens
 from workflow.errors import ToolError
 from workflow.stages.crop import Crop
@@ -215,3 +216,96 @@ def test_constant_depth_divides_by_nothing():
     assert not dense.normalised(np.full((3, 4), 7.0), mask).any()
     assert not dense.normalised(np.full((3, 4), 7.0), ~mask).any()
     assert dense.depth_picture(np.full((3, 4), 7.0), ~mask, 100).tolist() == np.full((3, 4, 3), 100).tolist()
+
+
+class Mixed(torch.nn.Module):
+    """Sapiens' depth: red, twice green and four times blue on 0 to 255, at a quarter of the size."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(x, 4)
+        red, green, blue = small[:, 0] * 58.5 + 123.5, small[:, 1] * 57.0 + 116.5, small[:, 2] * 57.5 + 103.5
+        return (red + 2.0 * green + 4.0 * blue)[:, None]
+
+
+class Coloured(torch.nn.Module):
+    """Sapiens' normals: red less green, green less blue, 50 more than blue, on 0 to 255, at a quarter of the size."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(x, 4)
+        red, green, blue = small[:, 0] * 58.5 + 123.5, small[:, 1] * 57.0 + 116.5, small[:, 2] * 57.5 + 103.5
+        return torch.stack([red - green, green - blue, blue + 50.0], 1)
+
+
+class Weighed(torch.nn.Module):
+    """MiDaS: half of red, three tenths of green and two of blue on 0 to 1, as inverse depth."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        red, green, blue = x[:, 0] * 0.229 + 0.485, x[:, 1] * 0.224 + 0.456, x[:, 2] * 0.225 + 0.406
+        return 0.5 * red + 0.3 * green + 0.2 * blue
+
+
+def real_crop(height, width):
+    """A doll's body, and the real juggler in a crop of that size with a matte drawn by hand; the last is not valid."""
+    frames = real_clips.frames("juggle.mp4", (0, 3, 6))
+    artifacts = examples.clip(3, height, width, seed=2)
+    x0, top, x1, bottom = real_clips.JUGGLE_SUBJECT.astype(int)
+    half = round((bottom - top) * width / height / 2)
+    columns = slice((x0 + x1) // 2 - half, (x0 + x1) // 2 + half)
+    rgb, matte, inside = Crop.spool("rgb"), Crop.spool("matte"), Crop.spool("inside")
+    pictures, seen = [], np.zeros((height, width), bool)
+    seen[height // 20 : -height // 20, width * 3 // 10 : width * 7 // 10] = True
+    for picture in frames.rgb:
+        part = cv2.resize(picture[top:bottom, columns], (width, height), interpolation=cv2.INTER_AREA)
+        pictures.append(part)
+        rgb.append(part)
+        matte.append(np.where(seen, 255, 0).astype(np.uint8))
+        inside.append(np.ones((height, width), bool))
+    rgb, valid = rgb.finish(), np.array([True, True, False])
+    crop = dataclasses.replace(
+        artifacts["crop"], rgb=rgb, matte=matte.finish(), inside=inside.finish(), valid=valid, fps=frames.fps
+    )
+    return artifacts["body"], crop, [rgb[t].astype(np.float64) for t in range(3)], seen
+
+
+def spread(values, seen):
+    """Depth of the two valid frames as the artifact keeps it, from raw values (H, W), the nearest the least."""
+    low = min(values[t][seen].min() for t in (0, 1))
+    high = max(values[t][seen].max() for t in (0, 1))
+    return {t: 2**-10 + (1 - 2**-10) * (values[t] - low) / (high - low) for t in (0, 1)}
+
+
+@pytest.mark.real
+def test_real_frames_get_the_depth_and_normals_of_their_colours(files, tmp_path):
+    """A quarter of the network's size is the crop's: enlarged fourfold and averaged, a pixel keeps three quarters of
+    itself and has an eighth of each neighbour, across and down."""
+    body, crop, pictures, seen = real_crop(HEIGHT // 4, WIDTH // 4)
+    files["sapiens-depth-0.3b"] = script(Mixed(), tmp_path / "mixed.pt2")
+    files["sapiens-normal-0.3b"] = script(Coloured(), tmp_path / "coloured.pt2")
+    found = sapiens.load(SapiensParams(size="0.3b", batch=2, device="cpu"), files)(body, crop)
+    assert found.valid.tolist() == [True, True, False] and not found.metric
+    kernel = np.array([0.125, 0.75, 0.125])
+    smooth = [cv2.sepFilter2D(p, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE) for p in pictures]
+    expected = spread([p @ (1.0, 2.0, 4.0) for p in smooth], seen)
+    for t in (0, 1):
+        assert np.abs(found.depth[t][seen] - expected[t][seen]).max() < 0.003
+        red, green, blue = np.moveaxis(smooth[t][seen], -1, 0)
+        raw = np.stack([red - green, blue - green, -blue - 50], -1)  # y and z turned round
+        unit = raw / np.linalg.norm(raw, axis=-1, keepdims=True)
+        assert np.abs(found.normal[t][seen] / 127.0 - unit).max() < 0.025
+        assert (found.depth[t][:4] == 0).all() and not found.normal[t][:4].any()
+    assert not found.depth[2].any() and not found.normal[2].any()
+    assert found.quality["facing_share"] == 1.0
+
+
+@pytest.mark.real
+def test_real_frames_through_midas_are_near_where_they_are_bright(files, tmp_path):
+    """The crop has the network's size, so every pixel's depth is known from that pixel."""
+    body, crop, pictures, seen = real_crop(256, 256)
+    files["midas-small"] = script(Weighed(), tmp_path / "weighed.pt")
+    found = midas.load(MidasParams(device="cpu", batch=2), files)(body, crop)
+    assert found.valid.tolist() == [True, True, False] and not found.metric
+    expected = spread([-(p / 255) @ (0.5, 0.3, 0.2) for p in pictures], seen)
+    for t in (0, 1):
+        assert np.abs(found.depth[t][seen] - expected[t][seen]).max() < 0.001
+        assert (found.depth[t][:4] == 0).all() and not found.normal[t].any()
+    assert not found.depth[2].any()
