@@ -2,15 +2,20 @@ import importlib.util
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not in this environment", exc_type=ImportError)
 
 from model_zoo.lama.network import Lama
+from tests import real_clips
 from tools.scene.lama import load
 from workflow.conventions import SCENE_INPAINTED, SCENE_OBSERVED
 from workflow.errors import ToolError
+from workflow.stages.crop import Crop
+from workflow.stages.layers import Layers
+from workflow.stages.parsing import Parsing
 from workflow.stages.scene import LamaParams
 
 torch.set_num_threads(1)
@@ -146,3 +151,84 @@ def test_cuda_without_a_gpu_is_said(tmp_path, monkeypatch):
     with pytest.raises(ToolError, match="no GPU is visible"):
         load(LamaParams(device="cuda"), {"big-lama": script(Constant(), tmp_path / "l.pt")})
     assert LamaParams(device="tpu").faults()
+
+
+def real_clip(name, chosen, box, window):
+    """Frames of a real clip, its subject a rectangle drawn by hand, the crop a window of it: boxes x0, y0, x1, y1 px."""
+    frames = real_clips.frames(name, chosen)
+    count, (height, width) = len(chosen), frames.rgb.frame_shape[:2]
+    matte = np.zeros((height, width), np.uint8)
+    matte[box[1] : box[3], box[0] : box[2]] = 255
+    part = (slice(window[1], window[3]), slice(window[0], window[2]))
+    shape, valid = matte[part].shape, np.ones(count, bool)
+    human, nothing = matte[part] > 0, np.zeros(shape, bool)
+    matrix = np.array([[1.0, 0, -window[0]], [0, 1, -window[1]], [0, 0, 1]])
+
+    def filled(kind, name, rasters):
+        spool = kind.spool(name)
+        for raster in rasters:
+            spool.append(np.ascontiguousarray(raster))
+        return spool.finish()
+
+    def still(kind, name, raster):
+        return filled(kind, name, [raster] * count)
+
+    return (
+        frames,
+        Parsing(
+            matte=still(Parsing, "matte", matte), labels=still(Parsing, "labels", (matte > 0).astype(np.uint8)),
+            valid=valid,
+        ),
+        Crop(
+            rgb=filled(Crop, "rgb", [rgb[part] for rgb in frames.rgb]), matte=still(Crop, "matte", matte[part]),
+            labels=still(Crop, "labels", human.astype(np.uint8)), inside=still(Crop, "inside", ~nothing),
+            crop_from_source=np.tile(matrix, (count, 1, 1)), intrinsics=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
+            keypoints=np.zeros((count, 133, 2), np.float32), confidence=np.zeros((count, 133), np.float32), valid=valid,
+            source_height=height, source_width=width, fps=frames.fps,
+        ),
+        Layers(
+            human=still(Layers, "human", human), occluder=still(Layers, "occluder", nothing),
+            scene=still(Layers, "scene", ~human), matte=still(Layers, "matte", matte[part]), valid=valid,
+        ),
+    )  # fmt: skip
+
+
+def grown(human):
+    """What is removed: the human, wider by `dilate_px` of the default settings."""
+    radius = round(LamaParams().dilate_px * max(human.shape) / 512)
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.dilate(human.astype(np.uint8), brush) > 0
+
+
+@pytest.mark.real
+def test_a_real_clip_gets_the_mean_of_what_it_shows(tmp_path):
+    """The camera stands still and no frame shows what is behind: painted in the first frame, the same in all."""
+    inputs = real_clip("juggle.mp4", (0, 3, 6), real_clips.JUGGLE_SUBJECT.astype(int), (360, 0, 1080, 720))
+    files = {"big-lama": script(MeanOfTheKnown(), tmp_path / "l.pt")}
+    scene = load(LamaParams(device="cpu"), files)(*inputs)
+    crop, hole = inputs[2], grown(inputs[3].human[0])
+    mean = crop.rgb[0][~hole].mean(0)
+    for t in range(3):
+        np.testing.assert_array_equal(scene.origin[t], np.where(hole, SCENE_INPAINTED, SCENE_OBSERVED))
+        np.testing.assert_array_equal(scene.rgb[t][~hole], crop.rgb[t][~hole])
+        assert np.abs(scene.rgb[t][hole] - mean).max() < 1.01  # truncated
+        np.testing.assert_array_equal(scene.rgb[t][hole], scene.rgb[0][hole])
+    assert scene.quality["static_camera"] == 1.0
+    assert scene.quality["inpainted_share"] == pytest.approx(hole.mean())
+    assert scene.quality["painted_share"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.real
+def test_a_real_clip_whose_camera_turns_keeps_what_was_painted(tmp_path):
+    """612 px are no multiple of 8: the network sees more, and the result has the crop's size."""
+    inputs = real_clip("tennis.mp4", (0, 4, 8), real_clips.TENNIS_SUBJECT.astype(int), (50, 100, 662, 712))
+    files = {"big-lama": script(Constant(), tmp_path / "l.pt")}
+    scene = load(LamaParams(device="cpu"), files)(*inputs)
+    crop, hole = inputs[2], grown(inputs[3].human[0])
+    inner = cv2.erode(hole.astype(np.uint8), np.ones((25, 25), np.uint8)) > 0
+    assert scene.quality["static_camera"] == 0.0
+    for t in range(3):
+        np.testing.assert_array_equal(scene.origin[t], np.where(hole, SCENE_INPAINTED, SCENE_OBSERVED))
+        np.testing.assert_array_equal(scene.rgb[t][~hole], crop.rgb[t][~hole])
+        assert (scene.rgb[t][hole if t == 0 else inner] == 127).all()  # later, the rim shows what was beside it
+    assert scene.quality["painted_share"] == pytest.approx(1 / 3)
