@@ -1,4 +1,7 @@
-"""`python -m tools train explain --step N`: which clips and frames a step of the training reads."""
+"""`python -m tools train explain --step N`: which clips and frames a step of the training reads.
+
+`python -m tools train overfit [--clip ID]`: can the model learn one clip by heart? Results go to train/overfit/<clip>.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,58 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools.train.diffusion import dataset, resolved
+from model_zoo.loading.device import NAMES
+from tools.train import overfit
+from tools.train.diffusion import chosen_device, dataset, resolved
 from workflow.errors import ToolError
+from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.shards import EVERY_SHARD, INDEX
-from workflow.stages.train import TrainParams
+from workflow.stages.train import CHECKPOINT, TrainParams
+
+_OVERFIT_STEPS = 1000
 
 
 def main(argv: list[str]) -> int:
     """Answer a question about the training; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools train", description=__doc__)
-    parser.add_argument("command", choices=["explain"])
-    parser.add_argument("--step", type=int, required=True, help="step as in train/loss.csv, from 1")
-    parser.add_argument("--recipe", default=TrainParams.recipe)
-    parser.add_argument("--seed", type=int, default=TrainParams.seed)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    explain = commands.add_parser("explain", help="clips and frames of a step")
+    explain.add_argument("--step", type=int, required=True, help="step as in train/loss.csv, from 1")
+    check = commands.add_parser("overfit", help="health check: learn one clip by heart")
+    check.add_argument("--clip", default="", help="clip id; the first one unless given")
+    check.add_argument("--steps", type=int, default=_OVERFIT_STEPS, help="of the denoiser")
+    check.add_argument("--device", choices=NAMES, default=TrainParams.device)
+    for command in (explain, check):
+        command.add_argument("--recipe", default=TrainParams.recipe)
+        command.add_argument("--seed", type=int, default=TrainParams.seed)
     options = parser.parse_args(argv)
+    shards = sorted(Path().glob(EVERY_SHARD.path.format(split="*", shard="*")))
+    if options.command == "overfit":
+        return _overfit(options, shards)
     if options.step < 1:
         raise ToolError(f"train explain: step is {options.step}, steps are counted from 1")
-    shards = sorted(Path().glob(EVERY_SHARD.path.format(split="*", shard="*")))
     config = resolved(options.recipe, shards, Path(INDEX.path))
     windows = dataset(config, shards, Path(INDEX.path))
     lines = windows.explain(options.seed, options.step - 1, config.batch)
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+def _overfit(options: argparse.Namespace, shards: list[Path]) -> int:
+    if options.steps < 1:
+        raise ToolError(f"train overfit: steps is {options.steps}, expected at least 1")
+    verdict = overfit.run(
+        options.recipe,
+        resolved(options.recipe, shards, Path(INDEX.path)),
+        shards,
+        Path(BODY_MODEL.path),
+        options.clip,
+        steps=options.steps,
+        seed=options.seed,
+        device=chosen_device(options.device),
+        into=Path(CHECKPOINT.path).parent / "overfit",
+    )
+    sys.stdout.write(verdict.words() + "\n")
+    return 0 if verdict.healthy else 1

@@ -156,8 +156,7 @@ def train(
             model.latents.prepare(_pictures(model, windows, seed, step, config.batch, device))
         generator = torch.Generator().manual_seed(_stream_seed(seed, step))
         since = step - first if phase == DENOISER else step
-        full = config.learning_rate if phase == DENOISER else config.autoencoder_rate
-        rate = full * min(1, (since + 1) / config.warmup)
+        rate = learning_rate(config, phase, since)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
@@ -196,6 +195,14 @@ def train(
     if done < total:
         logger.info("train: %.0f s, %.1f %% of them waiting for data", clock.seconds, 100 * clock.share)
     return Outcome(model, averaged, _table(rows, len(COLUMNS)), _table(judged, len(validation.COLUMNS)))
+
+
+def learning_rate(config: TrainConfig, phase: int, since: int) -> float:
+    """Learning rate of a phase's step `since`, counted from 0."""
+    rising = min(1, (since + 1) / config.warmup)
+    if phase == AUTOENCODER:
+        return config.autoencoder_rate * rising
+    return config.learning_rate * rising / (1 + since / config.rate_half if config.rate_half else 1)
 
 
 class _Clock:
@@ -296,7 +303,7 @@ def _denoiser_pass(
     shares = (torch.arange(first, first + config.batch, dtype=torch.float64) * _GOLDEN) % 1
     timestep = (shares * model.config.timesteps).long()
     keep = torch.rand(config.batch, generator=generator) >= config.drop
-    frames, height, width = samples[0].video.shape[1:]
+    frames, height, width = samples[0].human_mask.shape
     factor = model.config.vae_factor
     noise = torch.randn((config.batch, LATENT_CHANNELS, frames, height // factor, width // factor), generator=generator)
     # Every window's noise is made everywhere, so that a window has the same one whoever works on it.

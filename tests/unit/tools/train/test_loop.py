@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tools.train.loop import COLUMNS, DENOISER
+from tools.train.loop import AUTOENCODER, COLUMNS, DENOISER, learning_rate
+from tools.train.recipes import TrainConfig
 
 
 def _same(one, other):
@@ -71,3 +72,11 @@ def test_overfits_one_batch(go, windows, monkeypatch):
     curve = go(40, autoencoder_steps=1, learning_rate=3e-3, drop=0.0).curve
     denoiser = curve[curve[:, 1] == DENOISER]
     assert denoiser[-10:, 2].mean() < 0.75 * denoiser[:5, 2].mean()
+
+
+def test_the_rate_rises_and_falls_by_the_step_alone():
+    config = TrainConfig(learning_rate=1.0, autoencoder_rate=2.0, warmup=4, rate_half=100)
+    assert [learning_rate(config, AUTOENCODER, since) for since in (0, 3, 1000)] == [0.5, 2.0, 2.0]
+    assert learning_rate(config, DENOISER, 1) == 0.5 / 1.01
+    assert learning_rate(config, DENOISER, 100) == 0.5 and learning_rate(config, DENOISER, 300) == 0.25
+    assert learning_rate(TrainConfig(learning_rate=1.0, warmup=4), DENOISER, 300) == 1.0
