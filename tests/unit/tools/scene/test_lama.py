@@ -154,7 +154,7 @@ def test_cuda_without_a_gpu_is_said(tmp_path, monkeypatch):
 
 
 def real_clip(name, chosen, box, window):
-    """Frames of a real clip, its subject a rectangle drawn by hand, the crop a window of it: boxes x0, y0, x1, y1 px."""
+    """Frames of a real clip, its subject a rectangle drawn by hand, the crop a window of it; x0, y0, x1, y1 px."""
     frames = real_clips.frames(name, chosen)
     count, (height, width) = len(chosen), frames.rgb.frame_shape[:2]
     matte = np.zeros((height, width), np.uint8)
@@ -182,7 +182,8 @@ def real_clip(name, chosen, box, window):
         Crop(
             rgb=filled(Crop, "rgb", [rgb[part] for rgb in frames.rgb]), matte=still(Crop, "matte", matte[part]),
             labels=still(Crop, "labels", human.astype(np.uint8)), inside=still(Crop, "inside", ~nothing),
-            crop_from_source=np.tile(matrix, (count, 1, 1)), intrinsics=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
+            crop_from_source=np.tile(matrix, (count, 1, 1)),
+            intrinsics=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
             keypoints=np.zeros((count, 133, 2), np.float32), confidence=np.zeros((count, 133), np.float32), valid=valid,
             source_height=height, source_width=width, fps=frames.fps,
         ),
