@@ -1,0 +1,157 @@
+"""Recipes: named training runs as plain data. `tiny` runs on a CPU in a minute, `paper` is the published setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from model_zoo.diffusion.config import MimoConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A resolved run; saved with the checkpoint.
+
+    Attributes:
+        model: Sizes of the networks; height and width follow the shards' aspect, see `frame_size`.
+        pixels: Of a frame, about; 0 takes the model's height times width.
+        batch: Windows per step.
+        accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows. Several
+            processes keep the size of a part and have fewer of them each.
+        optimizer: "adamw", or "adamw8bit" with the package bitsandbytes, which needs a GPU.
+        learning_rate: Of the optimizer, after the warm-up.
+        warmup: Steps over which it grows from zero.
+        rate_half: Steps of the denoiser after which it has fallen to a half, after twice as many to a third, and so on;
+            0 keeps it. A function of the step alone, so that a longer run begins as the shorter one did.
+        weight_decay: Of the optimizer.
+        clip_norm: Largest norm of the gradient.
+        ema: Decay of the averaged weights that are saved; smaller while there are few steps.
+        guidance: Strength of the conditions when a video is sampled; above 1 it needs a well-trained model.
+        drop: Share of windows whose conditions are all dropped, for classifier-free guidance.
+        autoencoder_steps: Steps that train the autoencoder before the denoiser; 0 where it is pretrained.
+        autoencoder_rate: Learning rate of those steps.
+        autoencoder_pictures: Pictures per such step.
+        min_valid: Share of valid frames that a window must have.
+        limits: Smallest and largest value of quality figures that a clip must keep, such as
+            "body.reprojection_error".
+        shares: Share of windows per source ("real", "synthetic"); empty takes them as they come.
+        flip: Share of windows that are mirrored, body and camera with them.
+        zoom: Largest enlargement of a window at random, by cutting closer; the camera follows. 1 leaves it whole.
+        colour: Largest random change of brightness, contrast and saturation, as a share, the same for all layers.
+        workers: Threads that read and resize windows.
+        cpu_threads: Threads of torch on a CPU; fixed, so that a run gives the same bits on every machine of a kind.
+        precision: "float32", or "bfloat16" for the denoiser on a GPU.
+        checkpointing: Whether activations are recomputed to save memory.
+        pretrained: Files in model_zoo/weights by part: "unet", "motion", "vae", "clip".
+    """
+
+    model: MimoConfig = field(default_factory=MimoConfig)
+    pixels: int = 0
+    batch: int = 2
+    accumulate: int = 1
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    warmup: int = 10
+    rate_half: int = 0
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    ema: float = 0.999
+    guidance: float = 1.0
+    drop: float = 0.1
+    autoencoder_steps: int = 150
+    autoencoder_rate: float = 2e-3
+    autoencoder_pictures: int = 8
+    min_valid: float = 0.75
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    flip: float = 0.0
+    zoom: float = 1.0
+    colour: float = 0.0
+    workers: int = 2
+    cpu_threads: int = 1
+    precision: str = "float32"
+    checkpointing: bool = False
+    pretrained: dict[str, str] = field(default_factory=dict)
+
+
+def tiny() -> TrainConfig:
+    """Frames of 64 px, 8 at a time, 3.5 million parameters, autoencoder and all from scratch: a CPU and a minute."""
+    return TrainConfig(model=MimoConfig(scene_prior=0.15, identity="apose"), learning_rate=1.5e-3, rate_half=200)
+
+
+def _stable_diffusion(side: int, frames: int) -> MimoConfig:
+    """Sizes of Stable Diffusion 1.5, AnimateDiff's motion modules and CLIP ViT-B/32."""
+    return MimoConfig(
+        height=side,
+        width=side,
+        frames=frames,
+        autoencoder="kl",
+        vae_channels=(128, 256, 512, 512),
+        vae_layers=2,
+        vae_groups=32,
+        unet_channels=(320, 640, 1280, 1280),
+        unet_attention_last=False,
+        unet_layers=2,
+        unet_groups=32,
+        unet_heads=(8, 8, 8, 8),
+        cross_dim=768,
+        code_dim=32,
+        motion_channels=(64, 128, 256),
+        motion_scale=8,
+        motion_temporal=False,
+        clip=(768, 12, 12, 32, 224),
+        identity="apose",
+    )
+
+
+_STABLE_DIFFUSION_FILES = {
+    "unet": "sd15-unet.safetensors",
+    "motion": "animatediff-motion-v1-5-2.safetensors",
+    "vae": "sd-vae-ft-mse.safetensors",
+    "clip": "clip-vit-base-patch32-vision.safetensors",
+}
+
+
+def small() -> TrainConfig:
+    """Stable Diffusion 1.5 at 256 px, 16 frames, for one GPU of 24 GB."""
+    return TrainConfig(
+        model=_stable_diffusion(256, 16),
+        batch=4,
+        accumulate=4,
+        learning_rate=1e-5,
+        warmup=500,
+        ema=0.9999,
+        guidance=3.5,
+        autoencoder_steps=0,
+        flip=0.5,
+        zoom=1.15,
+        colour=0.1,
+        workers=4,
+        precision="bfloat16",
+        checkpointing=True,
+        pretrained=dict(_STABLE_DIFFUSION_FILES),
+    )
+
+
+def paper() -> TrainConfig:
+    """The published setting: 24 frames, batch 4, about 50,000 steps (set `steps`), 512 px."""
+    return TrainConfig(
+        model=_stable_diffusion(512, 24),
+        batch=4,
+        accumulate=4,
+        learning_rate=1e-5,
+        warmup=500,
+        ema=0.9999,
+        guidance=3.5,
+        autoencoder_steps=0,
+        flip=0.5,
+        zoom=1.15,
+        colour=0.1,
+        workers=8,
+        precision="bfloat16",
+        checkpointing=True,
+        pretrained=dict(_STABLE_DIFFUSION_FILES),
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}
