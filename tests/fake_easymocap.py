@@ -2,13 +2,31 @@
 
 What they "see" comes from `people.json` in the checkout: per frame number, people of a frame. Texts are written by code
 of the same behaviour as EasyMocap's `annot2string` and `write_smpl`: CRLF inside arrays, two or three decimals.
+Where `people.json` names a file as "pictures", every picture they are given is decoded and told there, a line of JSON
+each: name, height, width, and mean of red, green and blue.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+
+from workflow.raster import Raster
+
+LOOK = r"""
+def look(folder, name):
+    if "pictures" not in seen:
+        return (120, 160)
+    import cv2
+    picture = cv2.imread(os.path.join(folder, name))
+    with open(seen["pictures"], "a") as file:
+        print(json.dumps([name, *picture.shape[:2], *picture[..., ::-1].mean((0, 1)).tolist()]), file=file)
+    return picture.shape[:2]
+"""
 
 KEYPOINTS_SCRIPT = r"""
 import argparse, json, os, sys
@@ -20,6 +38,7 @@ assert args.mode == "yolo-hrnet" and args.force
 import easymocap  # by PYTHONPATH
 assert os.path.exists("data/models/yolov4.weights")  # relative to the working directory
 seen = json.load(open("people.json"))
+LOOK
 print("tqdm noise", file=sys.stderr)
 def rows(array, indent):
     blank = " " * indent
@@ -39,8 +58,9 @@ for sub in args.subs:
             x0, y0, x1, y1, _ = p["bbox"]
             return max(x1 - x0, y1 - y0) ** 2
         people = sorted(seen["frames"].get(str(int(stem)), []), key=lambda p: -area(p))
-        text = '{\n    "filename": "images/%s/%s",\n    "height": 120,\n' % (sub, name)
-        text += '    "width": 160,\n    "annots": [\n'
+        height, width = look(images, name)
+        text = '{\n    "filename": "images/%s/%s",\n    "height": %d,\n' % (sub, name, height)
+        text += '    "width": %d,\n    "annots": [\n' % width
         for k, p in enumerate(people):
             text += "        {\n" + '            "personID": %d,\n' % k
             text += '            "bbox": [%.2f, %.2f, %.2f, %.2f, %.2f],\n' % tuple(p["bbox"])
@@ -63,14 +83,16 @@ import easymocap
 assert os.path.exists(args.data) and os.path.exists(args.exp) and os.path.isdir("models")
 assert args.opt_exp[:2] == ["args.at_step.vis2d.module", "skip"] and "args.at_final.render.module" in args.opt_exp
 seen = json.load(open("people.json"))
+LOOK
 sub = args.subs[0]
 images = sorted(os.listdir(os.path.join(args.root, "images", sub)))[args.ranges[0] : args.ranges[1] : args.ranges[2]]
 os.makedirs(os.path.join(args.out, "person", sub), exist_ok=True)
 with open(os.path.join(seen["log"]), "a") as file:
     print(len(images), file=file)
 for name in images:
+    shape = (*look(os.path.join(args.root, "images", sub), name), 3)
     with open(os.path.join(args.out, "person", sub, name[:-4] + ".npy"), "wb") as file:
-        pickle.dump({"results": [], "image_shape": (120, 160, 3)}, file)
+        pickle.dump({"results": [], "image_shape": shape}, file)
     if int(name[:-4]) in seen.get("nobody", []):
         print("[Stages] Error in detect"); print("Exception"); sys.exit(1)
 if seen.get("exit"):
@@ -92,8 +114,8 @@ for place, name in enumerate(images):
 def checkout(folder: Path, people: dict[str, object]) -> str:
     """Write a stand-in as a clone; returns its commit."""
     for name, text in {
-        "apps/preprocess/extract_keypoints.py": KEYPOINTS_SCRIPT,
-        "apps/mocap/run.py": EMC_SCRIPT,
+        "apps/preprocess/extract_keypoints.py": KEYPOINTS_SCRIPT.replace("LOOK", LOOK),
+        "apps/mocap/run.py": EMC_SCRIPT.replace("LOOK", LOOK),
         "easymocap/__init__.py": "",
         "config/datasets/svimage.yml": "",
         "config/1v1p/hrnet_pare_finetune.yml": "",
@@ -110,3 +132,12 @@ def checkout(folder: Path, people: dict[str, object]) -> str:
         subprocess.run([*git, *command], check=True, capture_output=True)
     done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+def check_pictures(told: Path, rgb: Raster, handed: Sequence[int]) -> None:
+    """Assert that the pictures told of are these frames, once each and in order, of their size and colours."""
+    lines = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [line[0] for line in lines] == [f"{t:06d}.jpg" for t in handed]
+    for line, t in zip(lines, handed):
+        assert tuple(line[1:3]) == rgb.frame_shape[:2]
+        np.testing.assert_allclose(line[3:], rgb[t].mean((0, 1)), atol=0.01)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests import fake_easymocap
+from tests import fake_easymocap, real_clips
 from tools import easymocap
 from tools.keypoints import easymocap as backend
 from workflow.conventions import BODY25_FROM_COCO
@@ -154,3 +154,38 @@ def test_annotations_of_another_form_are_told(tmp_path, content):
     path.write_text(content)
     with pytest.raises(ToolError, match="000000.json"):
         backend.read_annotation(path)
+
+
+def somebody(box, score):
+    """A person as EasyMocap tells it, whose BODY25 joint k is at share k / 40 of the box, across and down."""
+    low, high = np.array(box[:2]), np.array(box[2:])
+    joints = np.column_stack([low + np.arange(25)[:, None] / 40 * (high - low), np.linspace(0.3, 0.9, 25).round(2)])
+    joints[19:] = 0
+    return {"bbox": [*box, score], "keypoints": joints.tolist()}
+
+
+@pytest.mark.real
+def test_real_frames_reach_the_program_and_its_people_come_back(made, tmp_path):
+    """The player and a bystander of a real clip, in its coordinates; joints beyond the picture are not there."""
+    frames = real_clips.frames("tennis.mp4", range(0, 10, 2))
+    player, bystander = real_clips.TENNIS_SUBJECT, np.array([2.0, 330, 58, 560])
+    seen = {
+        str(t): [somebody(bystander.tolist(), 0.7), somebody((player - [6 * t, 0, 6 * t, 0]).tolist(), 0.9)]
+        for t in range(5)
+    }
+    seen["2"][1]["keypoints"][0] = [-3.0, 400.0, 0.9]
+    seen["3"] = seen["3"][:1]  # the player is overlooked
+    told = tmp_path / "pictures"
+    found = backend.load(made({"frames": seen, "pictures": str(told)}), {})(frames)
+    fake_easymocap.check_pictures(told, frames.rgb, range(5))
+    np.testing.assert_array_equal(found.valid, [True, True, True, False, True])
+    shares = np.array(BODY25_FROM_COCO)[:, None] / 40
+    for t in (0, 1, 2, 4):
+        box = player - [6 * t, 0, 6 * t, 0]
+        np.testing.assert_allclose(found.box[t], box, atol=0.006)
+        kept = np.arange(17) >= (t == 2)
+        expected = box[:2] + shares * (box[2:] - box[:2])
+        np.testing.assert_allclose(found.xy[t, :17][kept], expected[kept], atol=0.006)
+        sure = np.linspace(0.3, 0.9, 25).round(2)[list(BODY25_FROM_COCO)]
+        np.testing.assert_allclose(found.confidence[t, :17], sure * kept, atol=0.006)
+    assert found.quality["people"] == 2
