@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from model_zoo.body.smpl import SmplModel, rodrigues
-from tests import examples, fake_easymocap
+from tests import examples, fake_easymocap, real_clips
 from tools import easymocap
 from tools.body import easymocap as backend
 from tools.body import posed
+from workflow.conventions import COCO_BODY, SMPL_JOINTS
 from workflow.errors import Rejected, ToolError
 from workflow.stages.body import EasymocapParams
 from workflow.stages.frames import Frames
@@ -146,3 +147,46 @@ def test_results_of_another_form_are_told(tmp_path, content):
     path.write_text(content)
     with pytest.raises(ToolError, match="000000.json"):
         backend.read_result(path)
+
+
+@pytest.mark.real
+def test_real_frames_reach_the_program_and_its_bodies_come_back(made, tmp_path):
+    """Keypoints where EasyMocap's camera sees the told bodies, in the real frame's pixels: nothing is left between."""
+    frames = real_clips.frames("juggle.mp4", range(9))
+    height, width = frames.rgb.frame_shape[:2]
+    told = {}
+    for t in range(9):
+        small = bodies()[str(t)]["poses"]
+        told[str(t)] = {
+            "Rh": [3.1, 0.05 * t, 0.0], "Th": [round(0.02 * t - 0.05, 3), 0.1, 4.5],
+            "poses": (np.array(small) / 2).round(3).tolist(), "shapes": bodies()["0"]["shapes"],
+        }  # fmt: skip
+    params, files = made(bodies=told, nobody=[5], pictures=str(tmp_path / "pictures"))
+    model = SmplModel.load(files["body_model"])
+    focal = 1.2 * 720  # the picture's shorter side
+    common = [name for name in COCO_BODY if name in SMPL_JOINTS]
+    xy, confidence = np.zeros((9, 133, 2), np.float32), np.zeros((9, 133), np.float32)
+    for t in range(9):
+        person = told[str(t)]
+        poser = model.poser(np.array(person["shapes"]))
+        still = poser.joints(np.zeros((1, 3)), np.array([person["poses"]]), np.zeros((1, 3)))[0]
+        joints = still @ rodrigues(np.array(person["Rh"])).T + person["Th"]
+        for name in common:
+            x, y, z = joints[SMPL_JOINTS.index(name)]
+            xy[t, COCO_BODY.index(name)] = x / z * focal + 640, y / z * focal + 360
+            confidence[t, COCO_BODY.index(name)] = 0.9
+    assert ((xy[:, 5:17] > 0) & (xy[:, 5:17] < (width, height))).all()
+    keypoints = Keypoints(
+        xy=xy, confidence=confidence, xyz=np.zeros((9, 133, 3), np.float32), xyz_valid=np.zeros((9, 133), bool),
+        box=np.tile(real_clips.JUGGLE_SUBJECT.astype(np.float32), (9, 1)), valid=np.arange(9) != 2,
+    )  # fmt: skip
+    body = backend.load(params, files)(frames, keypoints)
+    # Without frame 2, and again without frame 5, in which its detector sees nobody.
+    fake_easymocap.check_pictures(tmp_path / "pictures", frames.rgb, [0, 1, 3, 4, 5, 0, 1, 3, 4, 6, 7, 8])
+    np.testing.assert_array_equal(body.valid, [t not in (2, 5) for t in range(9)])
+    np.testing.assert_allclose(body.intrinsics, [[864, 0, 640], [0, 864, 360], [0, 0, 1]])
+    assert body.reprojection_error[body.valid].max() < 0.01
+    assert body.quality["reprojection_px"] < 0.01 and body.quality["unseen_by_easymocap"] == 1
+    vertices = model.poser(body.betas).vertices(body.global_orient, body.body_pose, body.transl)
+    for t in np.flatnonzero(body.valid):
+        np.testing.assert_allclose(vertices[t], easymocap_vertices(model, told[str(t)]), atol=1e-5)
