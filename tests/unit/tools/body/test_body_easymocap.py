@@ -58,7 +58,9 @@ def made(tmp_path, monkeypatch):
         told = {"frames": {}, "bodies": bodies(), "log": str(tmp_path / "runs"), **seen}
         commit = fake_easymocap.checkout(tmp_path / "EasyMocap", told)
         monkeypatch.setattr(easymocap, "COMMIT", commit[:7])
-        np.savez(tmp_path / "body.npz", **examples.body_model())
+        doll = examples.body_model()
+        doll["v_template"] = doll["v_template"] + (0.002, -0.22, 0.03)  # SMPL's pelvis is not at the origin either
+        np.savez(tmp_path / "body.npz", **doll)
         params = EasymocapParams(
             checkout=str(tmp_path / "EasyMocap"), python=sys.executable, max_dropped=2, device="cpu"
         )

@@ -3,6 +3,7 @@
 import sys
 import types
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from model_zoo.body.smpl import SmplModel, pose_matrices, rodrigues
 from model_zoo.hrnet.network import HrnetConfig
 from model_zoo.pare.network import Pare, PareConfig
-from tests import examples
+from tests import examples, real_clips
 from tools.body import pare as backend
 from tools.body import posed
 from tools.body.chain import State
@@ -209,3 +210,88 @@ def test_settings_beside_the_tensors_are_read_past(files, carried, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     found = backend.load(PareParams(refine=False, device="cpu"), files)(*clip(carried, truth()[1]))
     assert found.valid.all()
+
+
+SEEN_SHAPE, SEEN_JOINT, SEEN_POSE = 3.0, 5, 6.0  # how much the colours tell
+
+
+def planted_on_colours():
+    """PARE as planted, but its first shape coefficient and one joint's rotation follow the crop's colours.
+
+    HRNet passes on red and green of every fourth pixel, normalised, where they are above 0; the head takes their means.
+    """
+    network = planted()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.fill_(1.0)
+        body, head = network.backbone, network.head
+        for conv in (body.conv1, body.conv2, body.transition1[0][0]):
+            for colour in range(2):
+                conv.weight[colour, colour, 1, 1] = 1.0
+        for colour in range(2):
+            body.layer1[0].downsample[0].weight[colour, colour, 0, 0] = 1.0
+            head.smpl_deconv_layers[0].weight[1 + colour, colour, 1, 1] = 1.0
+            head.smpl_deconv_layers[3].weight[1 + colour, 1 + colour, 1, 1] = 1.0
+            head.smpl_final_layer.weight[colour, 1 + colour, 0, 0] = 1.0
+        red, green = 0, 1
+        head.shape_mlp.weight[0, red] = SEEN_SHAPE
+        head.pose_mlp.weight[0, 4, 1 + green, SEEN_JOINT, 0, 0] = SEEN_POSE
+    return network
+
+
+def colours_in(rgb, box):
+    """Means (2,) of red and green, normalised and not below 0, of every fourth pixel of PARE's crop of a box."""
+    side = 1.1 * max(box[2] - box[0], box[3] - box[1])
+    at = (np.arange(0, 64, 4) - 32) * side / 64
+    x, y = np.meshgrid(at + (box[0] + box[2]) / 2, at + (box[1] + box[3]) / 2)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    values = np.zeros((*x.shape, 2))
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        i, j = top + row, left + column
+        inside = (i >= 0) & (i < rgb.shape[0]) & (j >= 0) & (j < rgb.shape[1])
+        weight = (1 - np.abs(y - i)) * (1 - np.abs(x - j)) * inside
+        values += weight[..., None] * rgb[i.clip(0, rgb.shape[0] - 1), j.clip(0, rgb.shape[1] - 1), :2]
+    return np.maximum((values / 255 - (0.485, 0.456)) / (0.229, 0.224), 0).mean((0, 1))
+
+
+@pytest.mark.real
+def test_real_frames_are_seen_in_the_subject_s_square(files, carried):
+    """Shape and pose tell the mean colours of the square round the player's box, which reaches beyond the picture."""
+    state = {f"model.{key}": value for key, value in planted_on_colours().state_dict().items()}
+    torch.save({"state_dict": state}, files["pare-checkpoint"])
+    frames = real_clips.frames("tennis.mp4", (0, 4, 8))
+    height, width = frames.rgb.frame_shape[:2]
+    boxes = real_clips.TENNIS_SUBJECT + np.array([[0, 0, 0, 0], [-25, -5, -25, -5], [-180, 30, -180, 60]])
+    pose, betas = truth()
+    colours = np.stack([colours_in(rgb, box) for rgb, box in zip(frames.rgb, boxes)])
+    betas[0] += SEEN_SHAPE * colours[:, 0].mean()
+    poses = np.tile(pose, (3, 1, 1))
+    for t in range(3):  # its six numbers are two columns, of any length and not upright to each other
+        columns = 2.0 * rodrigues(pose[SEEN_JOINT])[:, :2]
+        columns[2, 0] += SEEN_POSE * colours[t, 1]
+        first = columns[:, 0] / np.linalg.norm(columns[:, 0])
+        second = columns[:, 1] - first * (first @ columns[:, 1])
+        second /= np.linalg.norm(second)
+        poses[t, SEEN_JOINT] = cv2.Rodrigues(np.stack([first, second, np.cross(first, second)], 1))[0][:, 0]
+    matrices = torch.from_numpy(pose_matrices(poses[:, 0], poses[:, 1:].reshape(3, 69)))
+    place = torch.from_numpy(np.tile(TRANSL, (3, 1)))
+    posed_points = carried[0].first(len(OBSERVED)).posed(State(matrices, place, torch.from_numpy(betas)))
+    points = posed_points.points_TP3.numpy()[:, :17]
+    xy, sure = np.zeros((3, 133, 2), np.float32), np.zeros((3, 133), np.float32)
+    xy[:, :17] = points[..., :2] / points[..., 2:] * 1.2 * 720 + ((width - 1) / 2, (height - 1) / 2)
+    sure[:, :17] = 0.9
+    keypoints = Keypoints(
+        xy=xy, confidence=sure, xyz=np.zeros((3, 133, 3), np.float32), xyz_valid=np.zeros((3, 133), bool),
+        box=boxes.astype(np.float32), valid=np.ones(3, bool),
+    )  # fmt: skip
+    found = backend.load(PareParams(refine=False, device="cpu", batch=2), files)(frames, keypoints)
+    assert found.valid.all()
+    np.testing.assert_allclose(found.betas, betas, atol=2e-3)
+    np.testing.assert_allclose(
+        rodrigues(found.body_pose.reshape(-1, 3)), rodrigues(poses[:, 1:].reshape(-1, 3)), atol=1e-3
+    )
+    np.testing.assert_allclose(found.transl, np.tile(TRANSL, (3, 1)), atol=0.01)
+    np.testing.assert_allclose(
+        found.intrinsics, [[864, 0, (width - 1) / 2], [0, 864, (height - 1) / 2], [0, 0, 1]], rtol=1e-6
+    )
