@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tools import runner
 from workflow.errors import ConfigError, ContractError, ToolError
+from workflow.rendered import ANNOTATIONS, ESTIMATED
 from workflow.stage import File, Stage
 from workflow.stages import STAGES
 
@@ -21,6 +22,7 @@ COMMANDS = {
     "docs": "tools.docs.cli",
     "export": "tools.export.cli",
     "import": "tools.import_data.cli",
+    "sample": "tools.sample.cli",
     "sapiens": "tools.sapiens.cli",
     "shards": "tools.shards.cli",
     "synthetic": "tools.synthetic.cli",
@@ -48,9 +50,13 @@ def parser(stage: Stage) -> argparse.ArgumentParser:
     made.add_argument("--version", type=int, help="backend version the caller planned with; must be this code's")
     made.add_argument("--settings", default="{}", help="JSON object; see docs/configuration.md")
     made.add_argument("--log", type=Path, help="also write the log to this file")
+    if stage.truth:
+        made.add_argument("--annotations", choices=ANNOTATIONS, default=ESTIMATED, help="of rendered clips")
     for port in stage.inputs:
         several = isinstance(port, File) and port.each
-        made.add_argument(f"--{port.name.replace('_', '-')}", type=Path, required=True, nargs="*" if several else None)
+        always = not (isinstance(port, File) and port.when)
+        flag = f"--{port.name.replace('_', '-')}"
+        made.add_argument(flag, type=Path, required=always, nargs="*" if several else None)
     for port in stage.outputs:
         made.add_argument(f"--{port.name.replace('_', '-')}", type=Path, required=True)
     return made
@@ -80,7 +86,7 @@ def _run_stage(stage: Stage, argv: list[str]) -> None:
         )
     params = runner.settings_of(backend, runner.parse_settings(options.settings))
     given = vars(options)
-    inputs = {port.name: given[port.name] for port in stage.inputs}
+    inputs = {port.name: given[port.name] for port in stage.inputs if given[port.name] is not None}
     missing = [
         str(path)
         for value in inputs.values()
@@ -89,7 +95,8 @@ def _run_stage(stage: Stage, argv: list[str]) -> None:
     ]
     if missing:
         raise ToolError(f"{stage.name}: input is missing: {', '.join(missing)}; run the stage that writes it")
-    runner.run(stage, options.backend, params, inputs, {port.name: given[port.name] for port in stage.outputs})
+    outputs = {port.name: given[port.name] for port in stage.outputs}
+    runner.run(stage, options.backend, params, inputs, outputs, given.get("annotations", ESTIMATED))
 
 
 def main(argv: list[str]) -> int:

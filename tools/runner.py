@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tools import device, progress, provenance
+from tools.truth import records
 from workflow import catalog, layout, pins, store, zoo
 from workflow.artifact import Artifact
 from workflow.errors import Rejected, ToolError
 from workflow.raster import Spool
+from workflow.rendered import ESTIMATED, TRUTH
 from workflow.stage import Backend, File, Params, Stage
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,9 @@ def settings_of(backend: Backend, raw: Mapping[str, Any]) -> Params:
     return params
 
 
-def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping[str, Path]) -> None:
+def run(
+    stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping[str, Path], annotations: str = ESTIMATED
+) -> None:
     """Run a backend of a stage.
 
     Args:
@@ -50,6 +54,7 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
         params: Its settings.
         inputs: Path, or paths, of every input by name.
         outputs: Path of every output by name.
+        annotations: "truth": rendered clips get what is exactly in them, others what the backend says.
     """
     started = time.monotonic()
     backend = stage.backends[name]
@@ -62,12 +67,11 @@ def run(stage: Stage, name: str, params: Params, inputs: Paths, outputs: Mapping
     for path in outputs.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     logger.info("%s/%s v%d: start, settings %s", stage.name, name, backend.version, params)
-    module = importlib.import_module(f"tools.{stage.name}.{name}")
     if stage.per_clip:
-        frames = _run_clips(stage, name, module, params, inputs, outputs, weights)
+        frames = _run_clips(stage, name, params, inputs, outputs, weights, annotations)
     else:
         frames = 0
-        module.run(params, inputs, outputs)
+        importlib.import_module(f"tools.{stage.name}.{name}").run(params, inputs, outputs)
     for path in outputs.values():
         logger.info("%s: wrote %s", stage.name, path)
     seconds = time.monotonic() - started
@@ -88,11 +92,11 @@ def _wants_gpu(params: Params) -> bool:
 def _run_clips(
     stage: Stage,
     name: str,
-    module: Any,
     params: Params,
     inputs: Paths,
     outputs: Mapping[str, Path],
     weights: Mapping[str, Path],
+    annotations: str,
 ) -> int:
     """Call the backend for every clip that no earlier stage rejected; returns the frames worked through."""
     artifacts = [port for port in stage.inputs if not isinstance(port, File)]
@@ -111,8 +115,11 @@ def _run_clips(
         sums = {key: pins.verified(zoo.weight(key), path) for key, path in weights.items()}
         files.update(weights)
         made = provenance.record(stage.name, name, stage.backends[name].version, vars(params), digests, sums)
+        exact = records.of(clips) if stage.truth and annotations == TRUTH else {}
+        if exact:
+            made["truth"] = {clip: provenance.file_digest(record.path) for clip, record in exact.items()}
         writer = stack.enter_context(store.writing(outputs[produced.name], produced, made))
-        work = None
+        work = exactly = None
         frames = 0
         label = f"{stage.name} {outputs[produced.name].parent.name}"
         for index, clip in enumerate(progress.bar(clips, len(clips), label)):
@@ -120,10 +127,14 @@ def _run_clips(
             if earlier:
                 writer.reject(clip, earlier[0])
                 continue
-            if work is None:
-                work = module.load(params, files)
+            if clip in exact and exactly is None:
+                exactly = importlib.import_module(f"tools.truth.{stage.name}").load(params, files)
+            elif clip not in exact and work is None:
+                work = importlib.import_module(f"tools.{stage.name}.{name}").load(params, files)
             try:
-                if known is None:
+                if clip in exact:
+                    result = exactly(exact[clip], *(reader.read(clip) for reader in readers))
+                elif known is None:
                     result = work(*(reader.read(clip) for reader in readers))
                 else:
                     result = work(rows[index], known.locate(rows[index].sha256, Path.cwd()))

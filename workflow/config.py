@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 from pydantic import TypeAdapter, ValidationError
 
 from workflow.errors import ConfigError
+from workflow.rendered import ANNOTATIONS, TRUTH
 from workflow.stage import Backend, Params, Stage
 from workflow.stages import STAGES
 
@@ -63,6 +64,7 @@ class Settings:
     height: int = 512  # px, of the training frames; a multiple of 8
     width: int = 512  # px
     synthetic: Synthetic = field(default_factory=Synthetic)  # clips to render in addition
+    annotations: str = "estimated"  # of rendered clips: estimated as of footage, or truth, which sets `everything`
     stages: dict[str, Any] = field(default_factory=dict)  # per stage: backend, params
 
 
@@ -148,6 +150,33 @@ def _settings_faults(settings: Settings) -> list[str]:
     return faults
 
 
+def _truth_faults(settings: Settings, choices: Mapping[str, Choice]) -> list[str]:
+    """What keeps the truth of rendered clips from fitting what the stages make of them."""
+    if settings.annotations not in ANNOTATIONS:
+        return [f"annotations: is {settings.annotations!r}, expected one of {', '.join(ANNOTATIONS)}"]
+    if settings.annotations != TRUTH:
+        return []
+    faults, made = [], settings.synthetic
+    frames = choices["frames"].params
+    fps, side = getattr(frames, "fps", None), getattr(frames, "max_side", None)
+    if fps is not None and fps != made.fps:
+        faults.append(
+            f"annotations: truth is of every rendered frame, but fps is {fps:g}; set synthetic.fps to {fps:g}, "
+            "or fps to null"
+        )
+    if side is not None and side < max(made.height, made.width):
+        faults.append(
+            f"annotations: truth is of {made.height} x {made.width} px, but max_side is {side}; make synthetic.height "
+            "and synthetic.width no larger"
+        )
+    if choices["body_model"].name != "anny":
+        faults.append(
+            f"annotations: truth is of the body that is rendered, but body_model's backend is "
+            f"{choices['body_model'].name!r}; use anny, or annotations: estimated"
+        )
+    return faults
+
+
 def _choice(
     stage: Stage, section: Any, settings: Settings, given: Mapping[str, Any], faults: list[str]
 ) -> Choice | None:
@@ -229,6 +258,11 @@ def parse(raw: Mapping[str, Any]) -> Config:
             choice = _choice(stage, settings.stages.get(name) or {}, settings, raw, faults)
             if choice is not None:
                 choices[name] = choice
+        if {"frames", "body_model"} <= set(choices):
+            faults.extend(_truth_faults(settings, choices))
+        if settings.annotations == TRUTH:
+            made = dataclasses.replace(settings.synthetic, everything=True)
+            settings = dataclasses.replace(settings, synthetic=made)
     if not faults and "accuracy" in choices:
         choices["accuracy"] = _judging(choices)
     if faults:

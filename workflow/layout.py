@@ -15,7 +15,7 @@ repository = Path(__file__).resolve().parent.parent
 CATALOG = Path("catalog/clips.jsonl")
 SNAPSHOT = Path("catalog/current.jsonl")  # the catalog without its history; changes only when what it says does
 SYNTHETIC = Path("synthetic")  # rendered clips, `videos.csv` and `truth` among them
-SYNTHETIC_VERSION = 1  # of the renderer: raise it when the same settings give other pictures
+SYNTHETIC_VERSION = 2  # of the renderer: raise it when the same settings give other pictures
 SYNTHETIC_SETTINGS = ".settings.json"  # in that folder: what it was rendered from; written last
 WEIGHTS = Path(os.environ.get("STRATA_WEIGHTS") or repository / "model_zoo" / "weights").expanduser()
 

@@ -103,7 +103,8 @@ class Pipeline:
 
     def _rule(self, choice: Choice) -> Rule:
         stage, backend = choice.stage, choice.backend
-        inputs = {port.name: self._input(port) for port in stage.inputs}
+        taken = [port for port in stage.inputs if not isinstance(port, File) or port.wanted(choice.params)]
+        inputs = {port.name: self._input(port) for port in taken}
         outputs = {port.name: str(self._path(port)) for port in stage.outputs}
         job = "{shard}" if any("{shard}" in path for path in outputs.values()) else "all"
         if any("{split}" in path for path in outputs.values()):

@@ -82,11 +82,17 @@ class File:
         name: Name of the command-line flag and of the rule's input or output.
         path: Path pattern relative to the working directory; may hold `{shard}` and `{split}`.
         each: For inputs: take the path of every shard of the catalog instead of the job's own.
+        when: For inputs: name of a setting that must be true for the input to be taken; empty takes it always.
     """
 
     name: str
     path: str
     each: bool = False
+    when: str = ""
+
+    def wanted(self, params: Params) -> bool:
+        """Whether a job with these settings takes it."""
+        return not self.when or bool(getattr(params, self.when))
 
 
 Port = Union[type[Artifact], File]

@@ -229,19 +229,23 @@ class Take:
 
     def frame(self, t: int) -> np.ndarray:
         """Picture t, (H, W, 3) uint8, RGB."""
-        first = t * self._stride
-        if self._pieces == 1:
-            return self._renderer.frame(first)
-        light = sum(self._levels[self._renderer.frame(first + n)] for n in range(self._pieces)) / self._pieces
-        return np.searchsorted(0.5 * (self._levels[1:] + self._levels[:-1]), light).astype(np.uint8)
+        return self._exposed(self._renderer.frame, t)
 
     def background(self, t: int) -> np.ndarray:
-        """Picture t without the subject, see `Renderer.background`."""
-        return self._renderer.background(t * self._stride + self._pieces // 2)
+        """Picture t without the subject, as long exposed, see `Renderer.background`."""
+        return self._exposed(self._renderer.background, t)
 
     def truth(self, t: int) -> FrameTruth:
         """What picture t shows, in the middle of its exposure."""
         return self._renderer.truth(t * self._stride + self._pieces // 2)
+
+    def _exposed(self, picture: Callable[[int], np.ndarray], t: int) -> np.ndarray:
+        """Mean of the light of the pictures while the shutter is open."""
+        first = t * self._stride
+        if self._pieces == 1:
+            return picture(first)
+        light = sum(self._levels[picture(first + n)] for n in range(self._pieces)) / self._pieces
+        return np.searchsorted(0.5 * (self._levels[1:] + self._levels[:-1]), light).astype(np.uint8)
 
 
 # --- what the subject does -----------------------------------------------------------------------------------

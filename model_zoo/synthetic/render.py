@@ -85,6 +85,7 @@ class FrameTruth:
         body_depth: Shape (H, W), float32, m, camera z of the subject where `amodal`, else 0.
         body_normal: Shape (H, W, 3), float32, camera frame, unit length where `amodal`, else 0.
         keypoints: Shape (23, 2), px, COCO's 17 points and the 6 of the feet.
+        keypoints_xyz: Shape (23, 3), m, the same in the camera frame.
         in_view: Shape (23,), bool, the point lies in front of the camera and inside the picture.
         visible: Shape (23,), bool, the point is in view, no thing and nobody else stands before it, and of the
             subject's own body no more than `OWN_FLESH` (COCO's visibility flag 2).
@@ -99,6 +100,7 @@ class FrameTruth:
     body_depth: np.ndarray
     body_normal: np.ndarray
     keypoints: np.ndarray
+    keypoints_xyz: np.ndarray
     in_view: np.ndarray
     visible: np.ndarray
     others: np.ndarray
@@ -213,6 +215,7 @@ class Renderer:
             body_depth=raster.depth.copy(),
             body_normal=pixel_normals(raster, body.faces, vertex_normals(vertices, body.faces)),
             keypoints=pixels,
+            keypoints_xyz=points,
             in_view=in_view,
             visible=in_view & _unhidden(pixels, points[:, 2], in_view, before, raster.depth),
             others=np.array(others).reshape(-1, len(points), 2),

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_zoo.synthetic.everything import Everything
 from model_zoo.synthetic.render import FrameTruth, Renderer, Shot
 
 
-class TruthOfClip:
-    """Gathers the truth of a clip frame by frame; masks are kept as bits."""
+def pictures(frame: FrameTruth) -> dict[str, np.ndarray]:
+    """What is said of every pixel of a frame about the subject, as it is stored.
 
-    def __init__(self, shot: Shot) -> None:
-        """Start with no frames."""
+    Returns:
+        `human`, `amodal`, `occluder` (H, ceil(W / 8)) uint8, bits of the masks (`numpy.unpackbits` along the last
+        axis); `parsing` (H, W) uint8; `body_depth` (H, W) float16, m, and `body_normal` (H, W, 3) int8, 1/127, camera
+        frame, of the subject as if nothing stood before it, 0 where no body is.
+    """
+    return {
+        **{name: np.packbits(getattr(frame, name), axis=1) for name in ("human", "amodal", "occluder")},
+        "parsing": frame.parsing,
+        "body_depth": frame.body_depth.astype(np.float16),
+        "body_normal": np.rint(frame.body_normal * 127).astype(np.int8),
+    }
+
+
+def pictures_of_everything(seen: Everything, background: np.ndarray) -> dict[str, np.ndarray]:
+    """What is said of every pixel about all there is, as it is stored.
+
+    Returns:
+        `kind` (H, W) uint8; `depth` (H, W) float16, m; `normal` (H, W, 3) int8, 1/127, camera frame; `flow` (H, W, 2)
+        float16, px; see `Everything`. `background` (H, W, 3) uint8, sRGB, the frame without the subject.
+    """
+    return {
+        "kind": seen.kind,
+        "depth": seen.depth.astype(np.float16),
+        "normal": np.rint(127 * seen.normal).astype(np.int8),
+        "flow": seen.flow.astype(np.float16),
+        "background": background,
+    }
+
+
+class TruthOfClip:
+    """Gathers the truth of a clip frame by frame."""
+
+    def __init__(self, shot: Shot, with_pictures: bool = True) -> None:
+        """Start with no frames; without pictures, memory hardly grows with the clip."""
         self._shot = shot
-        self._keypoints: list[np.ndarray] = []
-        self._in_view: list[np.ndarray] = []
-        self._visible: list[np.ndarray] = []
-        self._others: list[np.ndarray] = []
-        self._masks: dict[str, list[np.ndarray]] = {"human": [], "amodal": [], "occluder": []}
-        self._parsing: list[np.ndarray] = []
-        self._depth: list[np.ndarray] = []
-        self._normal: list[np.ndarray] = []
+        self._with_pictures = with_pictures
+        self._frames: list[dict[str, np.ndarray]] = []
 
     def add(self, frame: FrameTruth) -> None:
         """Take down the next frame."""
-        self._keypoints.append(frame.keypoints.astype(np.float32))
-        self._in_view.append(frame.in_view)
-        self._visible.append(frame.visible)
-        self._others.append(frame.others.astype(np.float32))
-        for name, masks in self._masks.items():
-            masks.append(np.packbits(getattr(frame, name), axis=1))
-        self._parsing.append(frame.parsing)
-        self._depth.append(frame.body_depth.astype(np.float16))
-        self._normal.append(np.rint(frame.body_normal * 127).astype(np.int8))
+        self._frames.append(
+            {
+                "keypoints": frame.keypoints.astype(np.float32),
+                "keypoints_xyz": frame.keypoints_xyz.astype(np.float32),
+                "keypoints_in_view": frame.in_view,
+                "keypoints_visible": frame.visible,
+                "others": frame.others.astype(np.float32),
+                **(pictures(frame) if self._with_pictures else {}),
+            }
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All frames.
@@ -40,12 +68,9 @@ class TruthOfClip:
         Returns:
             `betas` (10,); `global_orient` (T, 3), `body_pose` (T, 69), `transl` (T, 3) and `joints` (T, 24, 3) in the
             camera frame of each frame, m; `intrinsics` (3, 3), `world_from_camera` (T, 4, 4); `contacts` (T, 2);
-            `keypoints` (T, 23, 2), px, COCO's 17 points and the 6 of the feet, `keypoints_in_view` and
-            `keypoints_visible` (T, 23), `others` (T, N, 23, 2), the points of the other people;
-            `human`, `amodal`, `occluder` (T, H, ceil(W / 8)) uint8, bits of the masks (`numpy.unpackbits` along the
-            last axis); `parsing` (T, H, W) uint8; `body_depth` (T, H, W) float16, m, and `body_normal` (T, H, W, 3)
-            int8, 1/127, camera frame, of the subject as if nothing stood before it, 0 where no body is; `size` (H, W);
-            `fps`.
+            `keypoints` (T, 23, 2), px, COCO's 17 points and the 6 of the feet, `keypoints_xyz` (T, 23, 3), m, camera
+            frame, `keypoints_in_view` and `keypoints_visible` (T, 23), `others` (T, N, 23, 2), the points of the other
+            people; `size` (H, W); `fps`; `pictures` with T in front.
         """
         shot = self._shot
         body, motion, camera = shot.subject.body, shot.subject.motion, shot.camera
@@ -61,21 +86,14 @@ class TruthOfClip:
             "intrinsics": camera.intrinsics.astype(np.float32),
             "world_from_camera": pose.astype(np.float32),
             "contacts": motion.contacts,
-            "keypoints": np.stack(self._keypoints),
-            "keypoints_in_view": np.stack(self._in_view),
-            "keypoints_visible": np.stack(self._visible),
-            "others": np.stack(self._others),
-            **{name: np.stack(masks) for name, masks in self._masks.items()},
-            "parsing": np.stack(self._parsing),
-            "body_depth": np.stack(self._depth),
-            "body_normal": np.stack(self._normal),
+            **{name: np.stack([frame[name] for frame in self._frames]) for name in self._frames[0]},
             "size": np.array([camera.height, camera.width]),
             "fps": np.array(shot.fps),
         }
 
 
 def rendered(shot: Shot, samples: int = 1) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A small clip and its truth at once, for tests: frames (T, H, W, 3) uint8, and `TruthOfClip.arrays`."""
+    """A small clip and its truth at once, for tests: frames (T, H, W, 3) uint8; `TruthOfClip.arrays`."""
     renderer, known = Renderer(shot, samples), TruthOfClip(shot)
     frames = []
     for t in range(len(shot)):

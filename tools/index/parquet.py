@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow import catalog
+from workflow.rendered import ESTIMATED, TRUTH
 from workflow.shard_reader import root_attributes
 from workflow.stages.shards import ParquetParams
 from workflow.store import replacing
@@ -47,6 +48,7 @@ _SCHEMA = pa.schema(
         ("paths", pa.list_(pa.string())),
         ("video_sha256", pa.string()),
         ("source", pa.string()),  # real or synthetic
+        ("annotations", pa.string()),  # estimated, or truth; null where not stored
         ("licence", pa.string()),
         ("consent", pa.string()),
         ("subject", pa.string()),
@@ -140,10 +142,17 @@ def _row(
         attributes, clip = stored
         row.update({name: clip[name] for name in ("start", "length", "fps", "metric_depth")})
         row.update({name: attributes[name] for name in ("height", "width")})
-        row.update(clip_digest=clip["digest"], shard_digest=attributes["digest"])
+        row.update(clip_digest=clip["digest"], shard_digest=attributes["digest"], annotations=_annotations(stored))
         for group, figures in clip["quality"].items():
             row.update({f"{QUALITY_PREFIX}{group}.{name}": value for name, value in figures.items()})
     return row
+
+
+def _annotations(stored: tuple[dict[str, Any], dict[str, Any]]) -> str:
+    """Whether a clip's layers are what is exactly in it, by what the stages say of how they were made."""
+    attributes, clip = stored
+    made = attributes.get("provenance", {}).values()
+    return TRUTH if any(clip["id"] in record.get("truth", {}) for record in made) else ESTIMATED
 
 
 def _unread(video: catalog.Video) -> dict[str, Any]:

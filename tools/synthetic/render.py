@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -20,9 +21,10 @@ from model_zoo.synthetic.casting import cast
 from model_zoo.synthetic.everything import Surveyor
 from model_zoo.synthetic.recipes import Recipe, Take
 from model_zoo.synthetic.recordings import Recording
-from model_zoo.synthetic.truth import TruthOfClip
+from model_zoo.synthetic.truth import TruthOfClip, pictures, pictures_of_everything
 from tools import progress
 from tools.demo import video
+from tools.synthetic.truth_file import TruthFile
 from workflow import layout
 from workflow.errors import ToolError
 from workflow.store import replacing
@@ -121,27 +123,22 @@ def _film(
     recipe: Recipe, name: str, into: Path, model: SmplModel, recording: Recording | None, everything: bool
 ) -> None:
     take = Take(recipe, model, recording=recording)
-    known = TruthOfClip(take.shot)
+    known = TruthOfClip(take.shot, with_pictures=False)
     survey = Surveyor(take.shot) if everything else None
-    rest: dict[str, list[np.ndarray]] = {"kind": [], "depth": [], "normal": [], "flow": [], "background": []}
 
-    def pictures() -> Iterator[np.ndarray]:
+    def filmed() -> Iterator[np.ndarray]:
         for t in range(len(take)):
-            known.add(take.truth(t))
+            truth = take.truth(t)
+            known.add(truth)
+            seen = pictures(truth)
             if survey is not None:
-                seen = survey(t)
-                rest["kind"].append(seen.kind)
-                rest["depth"].append(seen.depth.astype(np.float16))
-                rest["normal"].append(np.rint(127 * seen.normal).astype(np.int8))
-                rest["flow"].append(seen.flow.astype(np.float16))
-                rest["background"].append(take.background(t))
+                seen |= pictures_of_everything(survey(t), take.background(t))
+            file.add(seen)
             yield take.frame(t)
-        with replacing(into / TRUTH / f"{name}.npz") as partial, partial.open("wb") as file:
-            np.savez_compressed(
-                file, **known.arrays(), **{key: np.stack(values) for key, values in rest.items() if values}
-            )
+        file.finish(known.arrays())
 
-    video.write(pictures(), recipe.height, recipe.width, recipe.fps, into / f"{name}.mp4", recipe.crf)
+    with contextlib.closing(TruthFile(into / TRUTH / f"{name}.npz")) as file:
+        video.write(filmed(), recipe.height, recipe.width, recipe.fps, into / f"{name}.mp4", recipe.crf)
 
 
 def _table(wanted: Mapping[str, Recipe]) -> str:

@@ -119,4 +119,5 @@ STAGE = Stage(
         ),
     },
     default="smplify",
+    truth=True,
 )

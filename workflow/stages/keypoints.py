@@ -160,4 +160,5 @@ STAGE = Stage(
         ),
     },
     default="mediapipe",
+    truth=True,
 )

@@ -49,4 +49,5 @@ STAGE = Stage(
         "geometry": Backend("core", GeometryParams, Resources(threads=1, mem_mb=1_500), summary="body and matte")
     },
     default="geometry",
+    truth=True,
 )

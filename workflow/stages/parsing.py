@@ -113,4 +113,5 @@ STAGE = Stage(
         ),
     },
     default="silhouette",
+    truth=True,
 )

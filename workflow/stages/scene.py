@@ -67,4 +67,5 @@ STAGE = Stage(
         ),
     },
     default="temporal",
+    truth=True,
 )

@@ -95,4 +95,5 @@ STAGE = Stage(
         ),
     },
     default="mesh",
+    truth=True,
 )

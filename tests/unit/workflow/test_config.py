@@ -101,3 +101,24 @@ def test_the_accuracy_stage_judges_what_is_configured():
     config = parse({"videos": ["a"], "stages": {"scene": {"params": {"samples": 5}}}})
     chain = json.loads(config.choices["accuracy"].params.chain)
     assert chain["scene"]["params"]["samples"] == 5 and chain["keypoints"]["backend"] == "mediapipe"
+
+
+def test_truth_must_fit_what_the_stages_make_of_rendered_clips():
+    config = parse({"videos": ["a"], "annotations": "truth", "synthetic": {"clips": 2, "fps": 12.0}, "fps": 12.0})
+    assert config.settings.synthetic.everything, "the scene's truth needs it"
+    assert not parse({"videos": ["a"], "synthetic": {"clips": 2}}).settings.synthetic.everything
+    message = faults(
+        {
+            "videos": ["a"],
+            "annotations": "truth",
+            "synthetic": {"clips": 2},
+            "fps": 12.0,
+            "max_side": 500,
+            "stages": {"body_model": {"backend": "smpl"}},
+        }
+    )
+    for part in ("but fps is 12; set synthetic.fps to 12", "but max_side is 500", "backend is 'smpl'; use anny"):
+        assert part in message
+    assert "annotations: is 'exact', expected one of estimated, truth" in faults(
+        {"videos": ["a"], "annotations": "exact"}
+    )

@@ -1,0 +1,56 @@
+"""The true body and camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from model_zoo.body.smpl import SmplModel
+from tools.truth.records import Record
+from workflow.errors import ToolError
+from workflow.stage import Params
+from workflow.stages.body import Body
+from workflow.stages.frames import Frames
+from workflow.stages.keypoints import Keypoints
+
+_SAME_m = 1e-3  # how far joints posed by the body model may lie from those of the clip
+
+
+def load(params: Params, files: Mapping[str, Path]) -> Callable[[Record, Frames, Keypoints], Body]:
+    """Read the body model and return the annotator."""
+    del params
+    model = SmplModel.load(files["body_model"])
+    return lambda record, frames, keypoints: annotate(record, model, keypoints)
+
+
+def annotate(record: Record, model: SmplModel, keypoints: Keypoints) -> Body:
+    """Body of a clip, in the world it was rendered in: y up, the ground at 0.
+
+    Raises:
+        ToolError: The body model is another one than was rendered.
+    """
+    betas = record.array("betas")
+    orient, pose, transl = (record.of_frames(name) for name in ("global_orient", "body_pose", "transl"))
+    joints = record.of_frames("joints")
+    posed = model.poser(betas).joints(orient, pose, transl)
+    apart = float(np.abs(posed - joints).max())
+    if apart > _SAME_m:
+        raise ToolError(
+            f"{record.path}: the body model poses joints {1e3 * apart:.0f} mm from the rendered body's; "
+            "annotations: truth needs the body that clips are rendered with, backend anny of body_model"
+        )
+    valid = keypoints.valid & (joints[:, :, 2].min(1) > 0)
+    return Body(
+        betas=betas,
+        global_orient=orient,
+        body_pose=pose,
+        transl=transl,
+        joints=joints,
+        intrinsics=record.array("intrinsics"),
+        world_from_camera=record.of_frames("world_from_camera"),
+        reprojection_error=np.zeros(len(record), np.float32),
+        valid=valid,
+        quality={"reprojection_share": 0.0, "valid_share": float(valid.mean())},
+    )
