@@ -91,7 +91,10 @@ def write_plot(curve: np.ndarray, path: Path, validation: np.ndarray | None = No
         axes.set_title(PHASES[phase])
         axes.set_xlabel("step")
         axes.set_ylabel("mean squared error" if phase == DENOISER else "mean absolute error")
-        axes.set_ylim(bottom=0)
+        if phase == DENOISER:  # the subject's errors are many times those of the scene
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, format="png", dpi=110)

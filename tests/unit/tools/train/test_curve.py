@@ -3,7 +3,7 @@ import csv
 import cv2
 import numpy as np
 
-from tools.train.curve import running_mean, write_plot, write_table
+from tools.train.curve import running_mean, write_plot, write_table, write_validation
 from tools.train.loop import COLUMNS
 
 
@@ -39,3 +39,15 @@ def test_plot_is_a_picture(tmp_path):
     assert image.shape[0] > 300 and image.std() > 5
     write_plot(_curve()[5:], tmp_path / "one.png")
     write_plot(_curve()[:1], tmp_path / "first.png")
+
+
+def test_validation_has_a_table_and_is_drawn(tmp_path):
+    rows = np.array([[8, 0.1 + 1 / 3, 2.0, np.nan, 1.0], [12, 0.5, 1.0, np.nan, 1.0]])
+    write_validation(rows, tmp_path / "validation.csv")
+    lines = (tmp_path / "validation.csv").read_text().splitlines()
+    assert lines[:2] == ["step,loss,human,scene,occluder", f"8,{0.1 + 1 / 3!r},2.0,,1.0"]
+    write_validation(rows[:0], tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text() == lines[0] + "\n"
+    write_plot(_curve(), tmp_path / "without.png", rows[:0])
+    write_plot(_curve(), tmp_path / "with.png", rows)
+    assert (cv2.imread(str(tmp_path / "without.png")) != cv2.imread(str(tmp_path / "with.png"))).any()
