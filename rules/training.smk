@@ -1,3 +1,25 @@
+rule latents:
+    input:
+        **pipeline.latents.inputs,
+    output:
+        **pipeline.latents.outputs,
+    log:
+        pipeline.latents.log,
+    benchmark:
+        pipeline.latents.benchmark
+    conda:
+        pipeline.latents.env
+    envmodules:
+        pipeline.latents.module,
+    threads: pipeline.latents.threads
+    resources:
+        **pipeline.latents.resources,
+    params:
+        **pipeline.latents.params,
+    shell:
+        pipeline.latents.command
+
+
 rule train:
     input:
         **pipeline.train.inputs,

@@ -36,5 +36,9 @@ class CanonicalIdentityEncoder(nn.Module):
             bank: Local features, see `ReferenceNet`.
         """
         embedding = self.tower(picture)
+        return embedding, *self.told(embedding, latent)
+
+    def told(self, embedding: Tensor, latent: Tensor) -> tuple[Tensor, Bank]:
+        """Token and bank, as of `forward`, of an embedding (B, 512) and a latent (B, 4, h, w)."""
         token = self.norm(self.project(embedding))[:, None]
-        return embedding, token, self.reference(latent, token)
+        return token, self.reference(latent, token)

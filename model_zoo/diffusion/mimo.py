@@ -81,6 +81,23 @@ class MimoModel(nn.Module):
         token, bank = self.identify(reference)
         return Conditions(spatial, motion, token, bank)
 
+    def conditions_of(
+        self, spatial: Tensor, vertices: Tensor, faces: Tensor, intrinsics: Tensor, embedding: Tensor, reference: Tensor
+    ) -> Conditions:
+        """As `conditions`, of what the frozen networks gave before.
+
+        Args:
+            spatial: Shape (B, 8, T, h, w), latents of scene and occluders.
+            vertices: Shape (B, T, V, 3), m, camera frame.
+            faces: Shape (F, 3), int64.
+            intrinsics: Shape (B, T, 3, 3), px of the motion raster.
+            embedding: Shape (B, 512), of the identity picture.
+            reference: Shape (B, 4, s, s), latent of the identity picture.
+        """
+        motion, _ = self.motion(vertices, faces, intrinsics, (spatial.shape[-2], spatial.shape[-1]))
+        token, bank = self.identity.told(embedding, reference)
+        return Conditions(spatial, motion, token, bank)
+
     def forward(self, noised: Tensor, timestep: Tensor, conditions: Conditions, keep: Tensor | None = None) -> Tensor:
         """Prediction of epsilon or v, (B, 4, T, h, w); where `keep` (B,) is false, all conditions are dropped."""
         if not self.config.scene_prior:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from model_zoo.diffusion.config import MimoConfig
 
 # Layers of a shard that the model is made from (docs/shard-format.md).
 LAYERS = ("rgb", "scene", "human", "occluder", "valid", "global_orient", "body_pose", "transl", "intrinsics")
+LAYERS_WITH_LATENTS = tuple(name for name in LAYERS if name not in ("rgb", "scene"))
 REFERENCE_MARGIN = 0.05  # of the subject's height, around the subject (menyifang/MIMO)
 _WHITE, _BLACK = 255, 0
 
@@ -62,6 +63,48 @@ class ClipBatch(NamedTuple):
     transl: Tensor
     intrinsics: Tensor
     reference: Tensor
+
+
+class LatentArrays(NamedTuple):
+    """A window whose pictures the frozen networks have seen already; what is not said here is as in `ClipArrays`.
+
+    Attributes:
+        video: Shape (4, T, h, w), float32, latents.
+        scene: Same.
+        occluder: Same.
+        reference: Shape (4, s, s), float32, latents of the identity picture.
+        embedding: Shape (512,), float32, of the identity picture.
+    """
+
+    video: np.ndarray
+    scene: np.ndarray
+    occluder: np.ndarray
+    human_mask: np.ndarray
+    occluder_mask: np.ndarray
+    valid: np.ndarray
+    betas: np.ndarray
+    pose: np.ndarray
+    transl: np.ndarray
+    intrinsics: np.ndarray
+    reference: np.ndarray
+    embedding: np.ndarray
+
+
+class LatentBatch(NamedTuple):
+    """`LatentArrays` of several windows as tensors on one device; see there."""
+
+    video: Tensor
+    scene: Tensor
+    occluder: Tensor
+    human_mask: Tensor
+    occluder_mask: Tensor
+    valid: Tensor
+    betas: Tensor
+    pose: Tensor
+    transl: Tensor
+    intrinsics: Tensor
+    reference: Tensor
+    embedding: Tensor
 
 
 class Framing(NamedTuple):
@@ -143,10 +186,7 @@ def clip_arrays(
     """
     rgb, scene = layers["rgb"], layers["scene"]
     place = Placement.cover(rgb.shape[1:3], (config.height, config.width), framing)
-    raster = Placement.cover(rgb.shape[1:3], config.motion_size, framing)
     index = np.minimum(np.arange(frames), len(rgb) - 1)
-    occluder = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["occluder"]])
-    human = np.stack([place.picture(mask.astype(np.float32)) for mask in layers["human"]])
     video = np.stack([place.picture(frame) for frame in rgb])
     hidden = np.stack(
         [
@@ -158,15 +198,53 @@ def clip_arrays(
         video=_signed(video)[:, index],
         scene=_signed(np.stack([place.picture(frame) for frame in scene]))[:, index],
         occluder=_signed(hidden)[:, index],
-        human_mask=human[index],
-        occluder_mask=occluder[index],
-        valid=(layers["valid"][index] & (np.arange(frames) < len(rgb))),
-        betas=betas.astype(np.float32),
-        pose=np.concatenate([layers["global_orient"], layers["body_pose"]], 1)[index].astype(np.float32),
-        transl=layers["transl"][index].astype(np.float32),
-        intrinsics=raster.intrinsics(layers["intrinsics"])[index],
+        **_beside_pictures(layers, betas, config, frames, framing),
         reference=reference,
     )
+
+
+def latent_arrays(
+    layers: Mapping[str, np.ndarray],
+    betas: np.ndarray,
+    latents: Mapping[str, np.ndarray],
+    config: MimoConfig,
+    frames: int,
+) -> LatentArrays:
+    """Make a sample of a window from latents that were made before.
+
+    Args:
+        layers: `LAYERS_WITH_LATENTS` by name; see `clip_arrays`.
+        betas: Shape (10,), SMPL shape.
+        latents: "video", "scene", "occluder", each of shape (t, 4, h, w); "reference", (4, s, s); "embedding", (512,).
+        config: Sizes.
+        frames: T of the sample.
+    """
+    index = np.minimum(np.arange(frames), len(layers["human"]) - 1)
+    return LatentArrays(
+        **{name: latents[name][index].transpose(1, 0, 2, 3) for name in ("video", "scene", "occluder")},
+        **_beside_pictures(layers, betas, config, frames, WHOLE),
+        reference=np.array(latents["reference"]),
+        embedding=np.array(latents["embedding"]),
+    )
+
+
+def _beside_pictures(
+    layers: Mapping[str, np.ndarray], betas: np.ndarray, config: MimoConfig, frames: int, framing: Framing
+) -> dict[str, np.ndarray]:
+    """Masks, validity, body and camera of a sample."""
+    length, *source = layers["human"].shape
+    place = Placement.cover((source[0], source[1]), (config.height, config.width), framing)
+    raster = Placement.cover((source[0], source[1]), config.motion_size, framing)
+    index = np.minimum(np.arange(frames), length - 1)
+    return {
+        "human_mask": np.stack([place.picture(mask.astype(np.float32)) for mask in layers["human"]])[index],
+        "occluder_mask": np.stack([place.picture(mask.astype(np.float32)) for mask in layers["occluder"]])[index],
+        "valid": layers["valid"][index] & (np.arange(frames) < length),
+        "betas": betas.astype(np.float32),
+        "pose": np.concatenate([layers["global_orient"], layers["body_pose"]], 1)[index].astype(np.float32),
+        "transl": layers["transl"][index].astype(np.float32),
+        "intrinsics": raster.intrinsics(layers["intrinsics"])[index],
+    }
 
 
 def reference_picture(rgb: np.ndarray, human: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -197,9 +275,10 @@ def signed_picture(picture: np.ndarray) -> np.ndarray:
     return _signed(picture[None])[:, 0]
 
 
-def collate(samples: list[ClipArrays], device: torch.device) -> ClipBatch:
-    """Stack samples along a new first axis."""
-    return ClipBatch(*(torch.from_numpy(np.stack(arrays)).to(device, non_blocking=True) for arrays in zip(*samples)))
+def collate(samples: Sequence[ClipArrays] | Sequence[LatentArrays], device: torch.device) -> Any:
+    """Stack samples along a new first axis: a `ClipBatch` or a `LatentBatch`."""
+    made = LatentBatch if isinstance(samples[0], LatentArrays) else ClipBatch
+    return made(*(torch.from_numpy(np.stack(arrays)).to(device, non_blocking=True) for arrays in zip(*samples)))
 
 
 def to_pictures(video: Tensor) -> np.ndarray:

@@ -7,30 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from model_zoo.diffusion.config import SD_LATENT_SCALE
-from model_zoo.diffusion.mimo import MimoModel
 
 # Names of the attention layers in files written before diffusers 0.13.
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def load(model: MimoModel, files: Mapping[str, Path]) -> None:
+def load(model: nn.Module, files: Mapping[str, Path]) -> None:
     """Fill parts of a model from files.
 
     Args:
-        model: Changed in place.
+        model: Changed in place: a `MimoModel`, or what has those of its parts that are filled.
         files: By part: "unet" (denoiser and reference network; the denoiser's further input channels start at zero),
             "motion" (motion modules), "vae" (with Stable Diffusion's latent scale), "clip" (image tower).
 
     Raises:
         ValueError: A part is unknown, or a file does not fit the model's shape.
     """
-    parts: dict[str, Callable[[MimoModel, dict[str, Tensor]], str]] = {
+    parts: dict[str, Callable[[Any, dict[str, Tensor]], str]] = {
         "unet": _unet,
         "motion": _motion,
         "vae": _vae,
@@ -65,7 +65,7 @@ def _filled(module: nn.Module, tensors: dict[str, Tensor], optional: str = "") -
     return "; ".join(faults)
 
 
-def _unet(model: MimoModel, tensors: dict[str, Tensor]) -> str:
+def _unet(model: Any, tensors: dict[str, Tensor]) -> str:
     fault = _filled(model.identity.reference.unet, tensors)
     if fault:
         return fault
@@ -76,7 +76,7 @@ def _unet(model: MimoModel, tensors: dict[str, Tensor]) -> str:
     return _filled(model.denoiser.unet, widened, optional="motion_modules")
 
 
-def _motion(model: MimoModel, tensors: dict[str, Tensor]) -> str:
+def _motion(model: Any, tensors: dict[str, Tensor]) -> str:
     own = model.denoiser.unet.state_dict()
     absent = [name for name in own if "motion_modules" in name and name not in tensors]
     if absent:
@@ -84,7 +84,7 @@ def _motion(model: MimoModel, tensors: dict[str, Tensor]) -> str:
     return _filled(model.denoiser.unet, {**own, **tensors})
 
 
-def _vae(model: MimoModel, tensors: dict[str, Tensor]) -> str:
+def _vae(model: Any, tensors: dict[str, Tensor]) -> str:
     vae = getattr(model.latents, "vae", None)
     if vae is None:
         return "the model has no AutoencoderKL"
@@ -102,7 +102,7 @@ def _vae(model: MimoModel, tensors: dict[str, Tensor]) -> str:
     return fault
 
 
-def _clip(model: MimoModel, tensors: dict[str, Tensor]) -> str:
+def _clip(model: Any, tensors: dict[str, Tensor]) -> str:
     tower = getattr(model.identity.tower, "model", None)
     if tower is None:
         return "the model has no CLIP tower"

@@ -15,7 +15,7 @@ from workflow.stages import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ON_REQUEST = {"accuracy", "instant_nvr"}  # targets of their own
+ON_REQUEST = {"accuracy", "instant_nvr", "latents"}  # targets of their own
 
 
 def plan(directory, *arguments):
@@ -44,10 +44,22 @@ def test_every_shard_gets_every_stage_once(catalogued):
     per_shard = {
         stage.name for stage in PIPELINE if any("{shard}" in str(getattr(p, "path", "{shard}")) for p in stage.outputs)
     }
-    assert {name for name, number in found.items() if number == 3} == per_shard
+    assert {name for name, number in found.items() if number == 3} == per_shard - ON_REQUEST
     assert {name for name, number in found.items() if number == 1} == {
         stage.name for stage in PIPELINE
     } - per_shard - ON_REQUEST | {"all"}
+
+
+def test_latents_are_made_where_training_reads_them(catalogued):
+    (catalogued / "c.yaml").write_text(
+        "videos: [footage]\n"
+        "stages: {train: {params: {latents: true, augment: false}}, latents: {params: {recipe: tiny}}}\n"
+    )
+    code, output = plan(catalogued, "--configfile", str(catalogued / "c.yaml"))
+    assert code == 0, output
+    assert counts(output)["latents"] == 3
+    code, output = plan(catalogued, "--config", "videos=footage")
+    assert "latents" not in counts(output)
 
 
 def test_the_data_set_can_be_made_without_the_model(catalogued):

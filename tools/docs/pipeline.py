@@ -25,7 +25,8 @@ the configuration chooses it by name (`stages.<stage>.backend`).
 
 def _port(port: Port) -> str:
     if isinstance(port, File):
-        return f"`{port.path}`" + (" of every shard" if port.each else "")
+        where = f" where `{port.when}` is true" if port.when else ""
+        return f"`{port.path}`" + (" of every shard" if port.each else "") + where
     return f"`{port.name}`"
 
 

@@ -12,13 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model_zoo.diffusion import augment
 from model_zoo.diffusion.augment import Amounts, Change
 from model_zoo.diffusion.config import MimoConfig, frame_size
-from model_zoo.diffusion.pictures import LAYERS, ClipArrays, clip_arrays
+from model_zoo.diffusion.pictures import (
+    LAYERS,
+    LAYERS_WITH_LATENTS,
+    ClipArrays,
+    LatentArrays,
+    clip_arrays,
+    latent_arrays,
+)
+from tools.latent_cache import LatentCache
 from tools.subject import Subjects
 from tools.train.buckets import Buckets
 from workflow.errors import ToolError
@@ -59,6 +68,7 @@ class Windows:
         digest: SHA-256 of which clips there are and what is in them.
         size: (H, W) of the first clip's frames, px.
         subjects: Who makes the pictures of the subjects; crops until another is set.
+        latents: By folder of the shard, what the frozen networks made of it; None has them run in every step.
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class Windows:
         """
         self.frames = frames
         self.subjects = Subjects()
+        self.latents: Mapping[Path, LatentCache] | None = None
         self.sources: list[_Source] = []
         rows = []
         skipped = 0
@@ -172,6 +183,18 @@ class Windows:
         betas = source.shard.read_clip(source.clip, ("betas",))["betas"]
         sample = clip_arrays(layers, betas, reference, config, self.frames, pick.change.framing)
         return augment.changed(sample, pick.change, config.motion_size[1])
+
+    def sample(self, pick: Pick, config: MimoConfig) -> ClipArrays | LatentArrays:
+        """What a step of the training learns from: the window, or its latents where they were made before."""
+        if self.latents is None:
+            return self.load(pick, config)
+        source, config = self.sources[pick.number], self.sized(pick.number, config)
+        length = min(self.frames, source.clip.length - pick.start)
+        layers = source.shard.read_window(source.clip, pick.start, length, LAYERS_WITH_LATENTS)
+        betas = source.shard.read_clip(source.clip, ("betas",))["betas"]
+        size = (config.height, config.width)
+        latents = self.latents[source.shard.path].read(source.clip, pick.start, length, pick.reference, size)
+        return latent_arrays(layers, betas, latents, config, self.frames)
 
     def _buffers(self, shard: Shard, length: int) -> Buffers:
         """This thread's arrays to read into: fresh memory costs the system a third of the time."""
@@ -257,17 +280,17 @@ def batches(
     batch: int,
     workers: int,
     share: slice = slice(None),
-) -> Iterator[list[ClipArrays]]:
+) -> Iterator[list[ClipArrays] | list[LatentArrays]]:
     """Batches of the steps, or the share of each that one of several processes works through, in order, read ahead.
 
     The number of threads decides when a window is read, never which; the number of processes decides who reads it.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="windows") as pool:
-        waiting: deque[list[Future[ClipArrays]]] = deque()
+        waiting: deque[list[Future[Any]]] = deque()
         try:
             for step in steps:
                 picks = [windows.draw(seed, step, index) for index in range(batch)[share]]
-                waiting.append([pool.submit(windows.load, pick, config) for pick in picks])
+                waiting.append([pool.submit(windows.sample, pick, config) for pick in picks])
                 if len(waiting) > _STEPS_AHEAD:
                     yield [future.result() for future in waiting.popleft()]
             while waiting:

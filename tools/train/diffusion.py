@@ -17,13 +17,14 @@ from model_zoo.diffusion.config import frame_size, to_json
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from model_zoo.loading import device
-from tools import provenance
+from tools import latent_cache, provenance
+from tools.latent_cache import LatentCache
+from tools.recipes import RECIPES, TrainConfig
 from tools.subject import subjects
 from tools.train import ranks
 from tools.train.curve import write_plot, write_table, write_validation
 from tools.train.data import Windows, split_of
 from tools.train.loop import Rhythm, train
-from tools.train.recipes import RECIPES, TrainConfig
 from tools.train.state import Folder
 from workflow import layout
 from workflow.errors import ToolError
@@ -63,6 +64,8 @@ def _run(
     body_path = _paths(inputs["body_model"])[0]
     (index,) = _paths(inputs["index"])
     config = resolved(params.recipe, shards, index)
+    if not params.augment:
+        config = dataclasses.replace(config, flip=0.0, zoom=1.0, colour=0.0)
     windows = dataset(config, shards, index)
     with np.load(body_path) as body:
         arrays = dict(body)
@@ -79,6 +82,9 @@ def _run(
     }
     files = _weights(params.recipe, config)
     settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
+    if params.latents:
+        windows.latents = _latents(config, windows, files, body_path, _paths(inputs["latents"]))
+        settings["latents"] = True  # equal to float tolerance, so states do not mix
     accelerator = ranks.accelerator(where, config.precision)
     model = fresh_model(params.recipe, config, params.seed)
     logger.info(
@@ -104,6 +110,7 @@ def _run(
         return
     record = {**settings, "recipe": params.recipe, "steps": params.steps, "packages": provenance.versions()}
     record["processes"] = accelerator.num_processes
+    record["params"] = dataclasses.asdict(params)
     with replacing(outputs["checkpoint"]) as weights, replacing(outputs["config"]) as document:
         checkpoint.save(outcome.model, outcome.averaged, weights, document, record)
     with replacing(outputs["curve"]) as table:
@@ -112,6 +119,24 @@ def _run(
         write_plot(outcome.curve, picture, outcome.validation)
     with replacing(outputs["validation"]) as judged:
         write_validation(outcome.validation, judged)
+
+
+def _latents(
+    config: TrainConfig, windows: Windows, files: Mapping[str, Path], body_model: Path, paths: list[Path]
+) -> dict[Path, LatentCache]:
+    """What the frozen networks made of every shard that has windows, by its folder.
+
+    Raises:
+        ToolError: The recipe's networks are not frozen, or latents are of something else.
+    """
+    latent_cache.check(config)
+    made_with = latent_cache.key(config, files, body_model)
+    by_name = {path.parent.parts[-2:]: path for path in paths}
+    found = {}
+    for shard in {source.shard.path: source.shard for source in windows.sources}.values():
+        path = by_name[shard.path.parent.name, shard.path.stem]
+        found[shard.path] = LatentCache(path, shard, made_with, per_clip=config.model.identity != "crop")
+    return found
 
 
 def fresh_model(recipe: str, config: TrainConfig, seed: int) -> MimoModel:

@@ -23,11 +23,11 @@ from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.pictures import ClipArrays, collate
 from model_zoo.diffusion.posing import Poser
 from tools import progress
+from tools.recipes import TrainConfig
 from tools.train import averages, optimizers, ranks, validation
 from tools.train.board import Board
 from tools.train.data import Windows, batches
 from tools.train.objective import LAYERS, Objective, layer_means, layer_sums, weights
-from tools.train.recipes import TrainConfig
 from tools.train.snapshots import Snapshots
 from tools.train.state import Folder, State
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_zoo.diffusion.mimo import MimoModel
-from model_zoo.diffusion.pictures import ClipBatch
+from model_zoo.diffusion.pictures import ClipBatch, LatentBatch
 from model_zoo.diffusion.posing import Poser
 
 LAYERS = ("loss", "human", "scene", "occluder")  # what losses are told of: the whole frame, then its layers
@@ -23,11 +23,13 @@ class Objective(nn.Module):
         self.model = model
         self._poser = (poser,)
 
-    def forward(self, known: ClipBatch, noise: Tensor, timestep: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(
+        self, known: ClipBatch | LatentBatch, noise: Tensor, timestep: Tensor, keep: Tensor | None = None
+    ) -> Tensor:
         """Mean over channels of the squared error of the answer.
 
         Args:
-            known: Windows of clips.
+            known: Windows of clips, or what the frozen networks made of them.
             noise: Shape (B, 4, T, h, w), standard normal.
             timestep: Shape (B,), int64.
             keep: Shape (B,), bool; false drops the conditions of a window. None keeps all.
@@ -36,24 +38,31 @@ class Objective(nn.Module):
             Shape (B, T, h, w), float32.
         """
         model, (poser,) = self.model, self._poser
-        with torch.no_grad():
-            clean = model.latents.encode(known.video).float()
-            with torch.autocast(clean.device.type, enabled=False):
-                vertices = poser(known.betas, known.pose, known.transl)
-        conditions = model.conditions(
-            known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference
-        )
+        with torch.no_grad(), torch.autocast(noise.device.type, enabled=False):
+            vertices = poser(known.betas, known.pose, known.transl)
+        if isinstance(known, LatentBatch):
+            clean = known.video
+            spatial = torch.cat([known.scene, known.occluder], 1)
+            conditions = model.conditions_of(
+                spatial, vertices, poser.faces, known.intrinsics, known.embedding, known.reference
+            )
+        else:
+            with torch.no_grad():
+                clean = model.latents.encode(known.video).float()
+            conditions = model.conditions(
+                known.scene, known.occluder, vertices, poser.faces, known.intrinsics, known.reference
+            )
         answer = model(model.schedule.add_noise(clean, noise, timestep), timestep, conditions, keep)
         return (answer.float() - model.schedule.target(clean, noise, timestep)).square().mean(1)
 
 
-def weights(known: ClipBatch, error: Tensor) -> Tensor:
+def weights(known: ClipBatch | LatentBatch, error: Tensor) -> Tensor:
     """Weight of every place in the loss, as `error` (B, T, h, w): 0 in frames without a subject and in padding."""
     return known.valid.to(error.dtype)[:, :, None, None].expand_as(error)
 
 
 @torch.no_grad()
-def layer_sums(known: ClipBatch, error: Tensor) -> Tensor:
+def layer_sums(known: ClipBatch | LatentBatch, error: Tensor) -> Tensor:
     """Weighted sums of the error, and of the weights, over the places of every layer.
 
     Args:

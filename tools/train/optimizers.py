@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tools.train.recipes import TrainConfig
+from tools.recipes import TrainConfig
 from workflow.errors import ToolError
 
 NAMES = ("adamw", "adamw8bit")

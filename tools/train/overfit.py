@@ -14,13 +14,13 @@ import torch
 from model_zoo.diffusion.pictures import collate, to_pictures
 from model_zoo.diffusion.posing import Poser
 from tools import mp4
+from tools.recipes import TrainConfig
 from tools.subject import subjects
 from tools.train import averages, ranks
 from tools.train.curve import running_mean, write_plot, write_table
 from tools.train.data import Windows, split_of
 from tools.train.diffusion import fresh_model
 from tools.train.loop import DENOISER, Rhythm, train
-from tools.train.recipes import TrainConfig
 from tools.train.snapshots import drawn
 from tools.train.state import Folder
 from workflow.errors import ToolError

@@ -18,7 +18,7 @@ import torch.multiprocessing
 from accelerate import Accelerator
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from tools.train.recipes import TrainConfig
+from tools.recipes import TrainConfig
 from workflow.errors import ToolError
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -8,6 +8,7 @@ from typing import Optional
 
 from workflow.stage import Backend, File, Params, Resources, Stage
 from workflow.stages.body_model import BODY_MODEL
+from workflow.stages.latents import EVERY_LATENTS
 from workflow.stages.shards import EVERY_SHARD, INDEX
 
 CHECKPOINT = File("checkpoint", "train/model.safetensors")
@@ -29,11 +30,13 @@ _LARGE = {
 class TrainParams(Params):
     """Conditional latent video diffusion on windows of the shards."""
 
-    recipe: str = "tiny"  # tools/train/recipes.py
+    recipe: str = "tiny"  # tools/recipes.py
     steps: int = 60  # of the denoiser; `tiny` trains its decoder for 150 more before. Raising it goes on training
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
     processes: int = 1  # on one machine, one GPU each; they share a batch, so the data of a step stay the same
+    augment: bool = True  # the recipe's random changes of windows; see flip, zoom and colour in tools/recipes.py
+    latents: bool = False  # read what the stage `latents` made of the shards with the same recipe; needs augment: false
     save_every: int = 20  # steps between resumable states, kept in train/state
     validate_every: int = 20  # steps of the denoiser between losses on the split `val`; 0 for none
     sample_every: int = 0  # steps of the denoiser between short videos in train/state/<run>/samples; 0 for none
@@ -41,6 +44,8 @@ class TrainParams(Params):
     def faults(self) -> list[str]:
         """Values that cannot work."""
         found = _device_faults(self.device)
+        if self.latents and self.augment:
+            found.append("latents: is true, expected augment: false with it; latents are of windows as they are")
         for name, least in (("steps", 1), ("processes", 1), ("save_every", 1), ("validate_every", 0),
                             ("sample_every", 0)):  # fmt: skip
             if getattr(self, name) < least:
@@ -117,7 +122,7 @@ def _device_faults(device: str) -> list[str]:
 STAGE = Stage(
     "train",
     "train the bundled video diffusion model",
-    inputs=(INDEX, EVERY_SHARD, BODY_MODEL),
+    inputs=(INDEX, EVERY_SHARD, BODY_MODEL, EVERY_LATENTS),
     outputs=(CHECKPOINT, SETTINGS, LOG, PLOT, VALIDATION),
     backends={
         "diffusion": Backend(

@@ -93,7 +93,7 @@ def test_a_recipe_needs_what_lists_it():
 
 
 def test_the_recipes_read_the_files_of_the_manifest():
-    recipes = pytest.importorskip("tools.train.recipes", exc_type=ImportError)
+    recipes = pytest.importorskip("tools.recipes", exc_type=ImportError)
     for recipe in ("small", "paper"):
         entries = [entry for entry in zoo.manifest().weights.values() if f"train/{recipe}" in entry.backends]
         assert {entry.file for entry in entries} == set(getattr(recipes, recipe)().pretrained.values())

@@ -7,10 +7,11 @@ from model_zoo.diffusion.config import MimoConfig
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from tests import examples
-from tools.train import ranks, recipes
+from tools import recipes
+from tools.recipes import TrainConfig
+from tools.train import ranks
 from tools.train.data import Windows
 from tools.train.loop import Rhythm, train
-from tools.train.recipes import TrainConfig
 from tools.train.state import Folder
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from tools.recipes import TrainConfig
 from tools.train.loop import AUTOENCODER, COLUMNS, DENOISER, learning_rate
-from tools.train.recipes import TrainConfig
 
 
 def _same(one, other):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from tools.recipes import TrainConfig
 from tools.train import optimizers
-from tools.train.recipes import TrainConfig
 from tools.train.state import Folder, State
 from workflow.errors import ToolError
 

@@ -14,10 +14,10 @@ import torch
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from tests import examples
+from tools.recipes import TrainConfig
 from tools.train import ranks
 from tools.train.data import Windows
 from tools.train.loop import Rhythm, train
-from tools.train.recipes import TrainConfig
 from tools.train.state import Folder
 from workflow.errors import ToolError
 

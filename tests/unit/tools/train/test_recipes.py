@@ -1,7 +1,7 @@
 import pytest
 
 from model_zoo.diffusion.config import frame_size
-from tools.train.recipes import RECIPES
+from tools.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

@@ -26,7 +26,8 @@ import json, sys
 from pathlib import Path
 import torch
 from tests.unit.tools.train.conftest import tiny_run
-from tools.train import diffusion, recipes
+from tools import recipes
+from tools.train import diffusion
 from workflow.stages.train import TrainParams
 recipes.RECIPES["tiny"] = lambda: tiny_run.__wrapped__()
 inputs, outputs = json.loads(sys.argv[1])
