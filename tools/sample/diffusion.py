@@ -59,10 +59,10 @@ def run(params: SampleParams, inputs: Mapping[str, Path | list[Path]], outputs: 
     result = composed(model, poser, known, params, guidance)
     with replacing(outputs["video"]) as path:
         mp4.write(mp4.enlarged(result, _VIDEO_PX), driven.fps, path)
-    trained_on = "" if control.held_out else " (NOT held out, the model was trained on this clip)"
+    trained_on = "" if control.held_out else ", NOT held out: the model was trained on this clip"
     note = (
-        f"motion {control.names['motion']}{trained_on}, identity {control.names['identity']}, "
-        f"scene {control.names['scene']}; {record['recipe']}, {record['steps']} steps, guidance {guidance:g}"
+        f"motion {control.names['motion']}{trained_on}\nidentity {control.names['identity']}, "
+        f"scene {control.names['scene']}\n{record['recipe']}, {record['steps']} steps, guidance {guidance:g}"
     )
     rows = {
         "reference": to_pictures(known.reference[0][:, None]),

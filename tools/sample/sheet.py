@@ -21,7 +21,7 @@ def sheet(rows: Mapping[str, np.ndarray], moments: int, note: str) -> np.ndarray
     Args:
         rows: By label, shape (T, H, W, 3), uint8; a row of one frame is shown once.
         moments: Columns, at most.
-        note: A line above everything.
+        note: Lines above everything.
 
     Returns:
         Shape (height, width, 3), uint8.
@@ -40,7 +40,7 @@ def sheet(rows: Mapping[str, np.ndarray], moments: int, note: str) -> np.ndarray
         gap = np.full((_TILE_PX, _GAP_PX, 3), _PAPER, np.uint8)
         strips.append(np.concatenate([name, *(part for tile in tiles for part in (gap, tile))], 1))
     width = max(strip.shape[1] for strip in strips)
-    lines = [_line(note, width)]
+    lines = [_line(text, width) for text in note.splitlines()]
     for strip in strips:
         lines += [np.full((_GAP_PX, width, 3), _PAPER, np.uint8), np.pad(
             strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=_PAPER

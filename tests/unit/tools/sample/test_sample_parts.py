@@ -35,9 +35,9 @@ def test_held_out_order(tmp_path):
 def test_sheet_has_a_tile_per_moment():
     frames = np.zeros((10, 8, 12, 3), np.uint8)
     frames[:, :, :, 0] = np.arange(10)[:, None, None] * 20
-    picture = sheet({"one": frames[:1], "many": frames}, 4, "note")
+    picture = sheet({"one": frames[:1], "many": frames}, 4, "two\nlines")
     assert picture.dtype == np.uint8 and picture.shape[0] > 2 * 160
-    row = picture[24 + 4 + 160 + 4 + 80]
+    row = picture[2 * 24 + 4 + 160 + 4 + 80]
     reds = {int(value) for value in row[130:, 0]} - {255}
     assert {0, 60, 120, 180} <= reds
 
