@@ -82,6 +82,8 @@ def _run(
     }
     files = _weights(params.recipe, config)
     settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
+    if config.model.reposer:
+        settings["weights"]["reposer"] = provenance.file_digest(layout.WEIGHTS / config.model.reposer)
     if params.latents:
         windows.latents = _latents(config, windows, files, body_path, _paths(inputs["latents"]))
         settings["latents"] = True  # equal to float tolerance, so states do not mix
