@@ -16,7 +16,7 @@ from model_zoo.diffusion.config import MimoConfig
 LAYERS = ("rgb", "scene", "human", "occluder", "valid", "global_orient", "body_pose", "transl", "intrinsics")
 LAYERS_WITH_LATENTS = tuple(name for name in LAYERS if name not in ("rgb", "scene"))
 REFERENCE_MARGIN = 0.05  # of the subject's height, around the subject (menyifang/MIMO)
-_WHITE, _BLACK = 255, 0
+_WHITE = 255
 
 
 class ClipArrays(NamedTuple):
@@ -188,12 +188,7 @@ def clip_arrays(
     place = Placement.cover(rgb.shape[1:3], (config.height, config.width), framing)
     index = np.minimum(np.arange(frames), len(rgb) - 1)
     video = np.stack([place.picture(frame) for frame in rgb])
-    hidden = np.stack(
-        [
-            place.picture(np.where(mask[..., None], frame, np.uint8(_BLACK)))
-            for frame, mask in zip(rgb, layers["occluder"])
-        ]
-    )
+    hidden = np.stack([place.picture(_on_black(frame, mask)) for frame, mask in zip(rgb, layers["occluder"])])
     return ClipArrays(
         video=_signed(video)[:, index],
         scene=_signed(np.stack([place.picture(frame) for frame in scene]))[:, index],
@@ -287,6 +282,15 @@ def to_pictures(video: Tensor) -> np.ndarray:
     return scaled.round().to(torch.uint8).permute(1, 2, 3, 0).contiguous().numpy()
 
 
+def _on_black(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Frame (H, W, 3) uint8 where the mask (H, W) bool is true, black elsewhere."""
+    # OpenCV's masked copy is some ten times faster than numpy's where the mask has no channels.
+    return cv2.copyTo(frame, mask.view(np.uint8), np.zeros_like(frame))
+
+
 def _signed(frames: np.ndarray) -> np.ndarray:
     """(T, H, W, 3) uint8 as (3, T, H, W) float32, -1 to 1."""
-    return np.ascontiguousarray(frames.transpose(3, 0, 1, 2), np.float32) / np.float32(127.5) - np.float32(1)
+    made = np.ascontiguousarray(frames.transpose(3, 0, 1, 2), np.float32)
+    made /= np.float32(127.5)
+    made -= np.float32(1)
+    return made

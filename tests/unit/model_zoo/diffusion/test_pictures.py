@@ -66,6 +66,13 @@ def test_points_land_where_the_picture_puts_them(source, target):
     assert camera[1, 1] * y + camera[1, 2] == pytest.approx(row, abs=0.6 * max(1, place.scale))
 
 
+def test_occluder_layer_is_the_masked_frame_resampled(small_config):
+    layers, made = _made(small_config, 2)
+    place = Placement.cover((40, 60), (32, 48))
+    plain = place.picture(np.where(layers["occluder"][1][..., None], layers["rgb"][1], 0).astype(np.uint8))
+    assert np.array_equal(made.occluder[:, 1], (plain.transpose(2, 0, 1) / np.float32(127.5) - 1).astype(np.float32))
+
+
 def test_reference_shows_the_subject_on_white():
     rgb = np.zeros((40, 60, 3), np.uint8)
     human = np.zeros((40, 60), bool)
