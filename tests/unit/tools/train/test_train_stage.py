@@ -63,6 +63,7 @@ def test_outputs_and_record(trained, dataset):
     outputs, _, _ = trained
     document = json.loads(outputs["config"].read_text())
     assert document["training"]["device"] == "cpu" and document["training"]["steps"] == 2
+    assert document["training"]["processes"] == 1 and document["training"]["params"]["validate_every"] == 20
     assert document["model"]["num_vertices"] == 144
     assert (document["model"]["height"], document["model"]["width"]) == (36, 32), "the shards' aspect"
     assert len(outputs["curve"].read_text().splitlines()) == 1 + 4 + 2
