@@ -129,6 +129,7 @@ STAGE = Stage(
             "train",
             TrainParams,
             Resources(threads=2, mem_mb=6_000, runtime_min=2_880),
+            version=2,
             weights=("for:train/{recipe}",),
             summary="diffusers",
         )
