@@ -1,7 +1,15 @@
+import dataclasses
+
 import pytest
+import torch
 
 from model_zoo.diffusion.config import frame_size
+from model_zoo.diffusion.mimo import MimoModel
+from model_zoo.diffusion.pictures import ClipBatch
+from model_zoo.diffusion.posing import Poser
+from tests import examples
 from tools.recipes import RECIPES
+from tools.train.objective import Objective
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
@@ -25,3 +33,31 @@ def test_frame_size_follows_the_shards(height, width, expected):
     size = frame_size(model, height, width)
     assert size == expected
     assert all(side % 8 == 0 for side in size)
+
+
+@pytest.mark.parametrize("name", ["small", "paper"])
+def test_every_parameter_that_a_recipe_trains_takes_part_in_a_step(name):
+    """Processes wait for every gradient that is not frozen: one that never comes would stop them."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    sizes = dataclasses.replace(  # the recipe's parts, made small
+        RECIPES[name]().model, height=64, width=64, frames=2, num_vertices=144, vae_channels=(8, 8, 8, 8), vae_groups=8,
+        unet_channels=(8, 8, 8, 8), unet_groups=4, unet_heads=(2, 2, 2, 2), cross_dim=8, code_dim=4,
+        motion_channels=(8, 8, 8), clip=(16, 2, 2, 16, 32),
+    )  # fmt: skip
+    model = MimoModel(sizes)
+    model.latents.requires_grad_(False)
+    layer = torch.rand(1, 3, 2, 64, 64)
+    mask = torch.zeros(1, 2, 64, 64)
+    camera = torch.tensor([[60.0, 0, 32], [0, 60.0, 32], [0, 0, 1]]).expand(1, 2, 3, 3)
+    known = ClipBatch(
+        layer, layer, layer, mask, mask, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 10), torch.zeros(1, 2, 72),
+        torch.tensor([0.0, 0, 3]).expand(1, 2, 3), camera, torch.rand(1, 3, 64, 64),
+    )  # fmt: skip
+    error = Objective(model, Poser(examples.body_model()))(
+        known, torch.randn(1, 4, 2, 8, 8), torch.tensor([500]), torch.tensor([False])
+    )
+    error.mean().backward()
+    assert not [
+        key for key, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None
+    ]
