@@ -99,9 +99,10 @@ def frame_scores(shard: Shard, clip: Clip) -> np.ndarray:
 
 def views(shard: Shard, clip: Clip) -> list[View]:
     """The frames of a clip that together show the subject best."""
-    orient = shard.read_window(clip, 0, clip.length, ("global_orient",))["global_orient"]
+    posed = shard.read_window(clip, 0, clip.length, ("global_orient", "body_pose"))
+    orient, pose = (posed[name].astype(np.float64) for name in ("global_orient", "body_pose"))
     found = []
-    for frame in choose_views(frame_scores(shard, clip), orient.astype(np.float64)):
+    for frame in choose_views(frame_scores(shard, clip), orient, pose):
         shown = shard.read_window(clip, frame, 1, _VIEW_LAYERS)
         found.append(View(*(shown[name][0] for name in _VIEW_LAYERS)))
     return found

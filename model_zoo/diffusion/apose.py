@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from model_zoo.body.skeleton import INDEX
 from model_zoo.body.smpl import SmplModel
@@ -30,6 +31,8 @@ _EDGE_SHARE = 0.008  # of the body's height in a frame: how near an outline colo
 _FACING_NONE, _FACING_FULL = 0.05, 0.35  # cosine between normal and ray at which a frame begins to count, and counts
 _COLOUR_SMOOTHNESS = 0.02
 _APART_rad = 0.6  # between the directions that chosen frames look from
+_FACE_SHARE = 0.5  # of how frontal the face is, beside the body, in what a frame is worth
+_TO_HEAD = ("spine1", "spine2", "spine3", "neck", "head")
 _WHITE = 255.0
 
 
@@ -220,19 +223,25 @@ def _sampled(one: _Seen, points: np.ndarray, normals: np.ndarray) -> tuple[np.nd
     return colours, share
 
 
-def choose_views(quality: np.ndarray, global_orient: np.ndarray, count: int = 3) -> list[int]:
+def choose_views(quality: np.ndarray, global_orient: np.ndarray, body_pose: np.ndarray, count: int = 3) -> list[int]:
     """Frames that together show the subject's front, the most telling first.
 
     Args:
         quality: Shape (T,), at least 0; 0 for frames that cannot be used.
         global_orient: Shape (T, 3), rad, camera frame.
+        body_pose: Shape (T, 69), rad.
         count: Frames at most; each looks from a direction at least `_APART_rad` from the others.
 
     Returns:
         Indices; empty where no frame can be used.
     """
-    facing = _turned(global_orient)
-    frontal = np.clip(-facing[:, 2], 0, 1)
+    body = Rotation.from_rotvec(global_orient)
+    head = body
+    for name in _TO_HEAD:
+        joint = 3 * (INDEX[name] - 1)
+        head = head * Rotation.from_rotvec(body_pose[:, joint : joint + 3])
+    facing, looking = (turned.apply([0.0, 0.0, 1.0]) for turned in (body, head))
+    frontal = (1 - _FACE_SHARE) * np.clip(-facing[:, 2], 0, 1) + _FACE_SHARE * np.clip(-looking[:, 2], 0, 1)
     bearing = np.arctan2(facing[:, 0], -facing[:, 2])
     chosen: list[int] = []
     score = quality * (0.1 + 0.9 * frontal)
@@ -242,11 +251,3 @@ def choose_views(quality: np.ndarray, global_orient: np.ndarray, count: int = 3)
         apart = np.abs((bearing - bearing[best] + np.pi) % (2 * np.pi) - np.pi)
         score = np.where(apart < _APART_rad, 0, score)
     return chosen
-
-
-def _turned(global_orient: np.ndarray) -> np.ndarray:
-    """Direction (T, 3) in which the body faces: its +z axis, turned (Rodrigues' formula)."""
-    angle = np.linalg.norm(global_orient, axis=1, keepdims=True)
-    axis = global_orient / np.maximum(angle, 1e-12)
-    z = np.array([0.0, 0.0, 1.0])
-    return np.cos(angle) * z + np.sin(angle) * np.cross(axis, z) + (1 - np.cos(angle)) * axis[:, 2:] * axis

@@ -162,9 +162,13 @@ def test_views_face_the_camera_and_look_from_apart():
             for t in turns
         ]
     )
-    assert choose_views(np.ones(5), orients) == [3, 4, 1]
-    assert choose_views(np.array([1, 1, 1, 0, 0.0]), orients, 2) == [2, 1]
-    assert choose_views(np.zeros(5), orients) == []
+    still = np.zeros((5, 69))
+    assert choose_views(np.ones(5), orients, still) == [3, 4, 1]
+    assert choose_views(np.array([1, 1, 1, 0, 0.0]), orients, still, 2) == [2, 1]
+    assert choose_views(np.zeros(5), orients, still) == []
+    away = still.copy()
+    away[3, 3 * (INDEX["neck"] - 1) + 1] = 1.2  # the face looks aside
+    assert choose_views(np.ones(5), orients, away)[0] == 2
 
 
 class _Negative(torch.nn.Module):
