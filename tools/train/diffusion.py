@@ -39,6 +39,8 @@ _TRAIN_SPLIT, _HELD_OUT_SPLIT = "train", "val"
 
 def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
     """Train and write checkpoint, settings, curve, plot and validation losses, in as many processes as asked for."""
+    if ranks.inside():
+        ranks.hush()
     where = chosen_device(params.device)
     if params.processes == 1 or ranks.inside():
         _run(params, where, inputs, outputs)

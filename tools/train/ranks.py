@@ -29,6 +29,12 @@ def inside() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def hush() -> None:
+    """Let only the first of several processes tell how it goes; the others warn."""
+    if int(os.environ.get("RANK", "0")):
+        logging.getLogger().setLevel(logging.WARNING)
+
+
 def accelerator(device: torch.device, precision: str) -> Accelerator:
     """What places, reduces and wraps; one process alone needs no process group.
 
@@ -120,7 +126,8 @@ def _rank(
         MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
     )  # fmt: skip
     root = logging.getLogger()
-    root.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    root.setLevel(logging.INFO)
+    hush()
     root.handlers = [logging.handlers.QueueHandler(records)]
     logging.captureWarnings(True)
     try:
