@@ -162,6 +162,8 @@ def test_changes_are_drawn_beside_the_windows(dataset, windows, tiny_run):
     picks = [changed.draw(0, step, 0) for step in range(30)]
     assert [dataclasses.replace(pick, change=NONE) for pick in picks] == plain
     assert {pick.change.flip for pick in picks} == {True, False}
+    both = {(pick.number, pick.change.flip) for pick in (changed.draw(0, step, 0) for step in range(200))}
+    assert len(both) == 6, "which clip it is does not decide how it is changed"
     pick = next(pick for pick in picks if pick.change.flip)
     one, other = changed.load(pick, tiny_run.model), windows.load(pick, tiny_run.model)
     assert np.array_equal(one.video, other.video), "the change travels with the pick"
