@@ -47,6 +47,10 @@ class Synthetic:
     hard: float = 0.2  # share that is dim, noisy, blurred or strongly compressed
     focal: float = 0.2  # share with a wide or long lens
     recorded: float = 1.0  # share that takes its motion from `motions`, where there are any
+    backgrounds: str = ""  # folder of photographs, searched with all below it, that stand round people; empty: none
+    photographed: float = 1.0  # share before one of `backgrounds`, where there are any
+    cut: float = 0.0  # share in which another camera takes over in the middle, so that the catalog makes two clips
+    distorted: float = 0.0  # share with a lens that bends straight lines
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,9 @@ class Settings:
     stages: dict[str, Any] = field(default_factory=dict)  # per stage: backend, params
 
 
-SYNTHETIC_SHARES = ("street", "moving", "occluded", "company", "hard", "focal", "recorded")
+SYNTHETIC_SHARES = (
+    "street", "moving", "occluded", "company", "hard", "focal", "recorded", "photographed", "cut", "distorted",
+)  # fmt: skip
 
 # Top-level keys that are settings of a stage, so that common ones need no nesting.
 SHORTCUTS = {"fps": "frames", "max_side": "frames", "height": "crop", "width": "crop"}

@@ -11,6 +11,7 @@ from model_zoo.synthetic.recipes import ACTIONS, COMPANY, Recipe
 _MOVING = ("panning", "handheld", "dolly")
 _OCCLUDERS = ("pole", "table", "ball")
 _SPREAD_DEG = 70.0  # directions from which several cameras look, about the front
+_BEND = (-0.12, 0.08), (0.0, 0.02)  # shift of the picture's corners by k1 and by k2, share of their radius
 _MANY = 10_000  # people to choose from
 
 
@@ -24,6 +25,7 @@ def cast(
     seed: int,
     shares: dict[str, float],
     recordings: Sequence[tuple[str, float]] = (),
+    photos: Sequence[str] = (),
 ) -> list[Recipe]:
     """Recipes of a synthetic source.
 
@@ -39,8 +41,10 @@ def cast(
         seed: Other seeds, other clips.
         shares: Of all clips, 0 to 1: `street` (else a room), `moving` cameras, `occluded`, `company` (other people),
             `hard` (dim, noisy, blurred or strongly compressed), `focal` (wide or tele), `recorded` (motions from
-            `recordings`, where there are any).
+            `recordings`, where there are any), `photographed` (before one of `photos`, likewise), `cut` (another
+            camera takes over in the middle), `distorted` (a lens that bends).
         recordings: Name and length in s of recorded motions.
+        photos: Names of photographs.
 
     Returns:
         `clips` times `cameras` recipes, views of one motion one after the other.
@@ -74,6 +78,7 @@ def cast(
         if recordings and wanted < shares.get("recorded", 1.0):
             name, length = recordings[which % len(recordings)]
             recipe = recipe.at(recording=name, start_s=round(at * max(length - seconds, 0.0), 3))
+        recipe = _extended(recipe, np.random.default_rng([seed, number, 1]), shares, photos)
         for view in range(cameras):
             moving = _pick(rng, _MOVING, chosen["moving"], "static")
             across = 0.0 if cameras == 1 else _SPREAD_DEG * (2.0 * view / (cameras - 1) - 1.0)
@@ -85,3 +90,18 @@ def _pick(rng: np.random.Generator, values: tuple[str, ...], wanted: bool, other
     """One of the values where wanted; the generator moves on either way."""
     value = values[rng.integers(len(values))]
     return value if wanted else otherwise
+
+
+def _extended(recipe: Recipe, rng: np.random.Generator, shares: dict[str, float], photos: Sequence[str]) -> Recipe:
+    """With what draws of its own decide, so that it leaves the other draws as they are."""
+    draws = {name: float(rng.random()) for name in ("photographed", "cut", "distorted")}
+    chosen = {name: draw < shares.get(name, 0.0) for name, draw in draws.items()}
+    which, first, second = int(rng.integers(2**31)), float(rng.uniform(*_BEND[0])), float(rng.uniform(*_BEND[1]))
+    if photos and chosen["photographed"]:
+        recipe = recipe.at(place="photo", photo=photos[which % len(photos)])
+    if chosen["cut"]:
+        recipe = recipe.at(cut=recipe.frames // 2)
+    if chosen["distorted"]:
+        corner = (recipe.height**2 + recipe.width**2) / (2 * recipe.focal * min(recipe.height, recipe.width)) ** 2
+        recipe = recipe.at(k1=round(first / corner, 3), k2=round(second / corner**2, 3))
+    return recipe

@@ -19,6 +19,12 @@ def linear(colour: np.ndarray) -> np.ndarray:
     return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
 
 
+def srgb(light: np.ndarray) -> np.ndarray:
+    """Values in sRGB of linear light, both 0 to 1 (IEC 61966-2-1)."""
+    light = np.asarray(light, np.float64)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0.0) ** (1 / 2.4) - 0.055)
+
+
 def material_table(mesh: Mesh) -> np.ndarray:
     """Materials as rows: pattern, colour (3), second (3), size, rough, glow; shape (M, 10), linear light."""
     return np.array(

@@ -12,7 +12,7 @@ Vector = tuple[float, float, float]
 _PIECE = 2.5  # m, longest side of a piece of a flat surface
 
 # Patterns of `materials.surface_colour`.
-PLAIN, PLANKS, BRICKS, TILES, STRIPES, ASPHALT, PAINTING, FOLIAGE, BOOKS, GLASS = range(10)
+PLAIN, PLANKS, BRICKS, TILES, STRIPES, ASPHALT, PAINTING, FOLIAGE, BOOKS, GLASS, PHOTO = range(11)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from model_zoo.synthetic.camera import Camera
 from model_zoo.synthetic.dressed import DressedBody, Outfit
 from model_zoo.synthetic.gait import walk
 from model_zoo.synthetic.materials import linear
-from model_zoo.synthetic.mesh import PLAIN, PLANKS, STRIPES, Material, Mesh, box, cylinder, joined, sphere
+from model_zoo.synthetic.mesh import PLAIN, PLANKS, STRIPES, Material, Mesh, box, cylinder, sphere
 from model_zoo.synthetic.motion import Motion, Skeleton, curve
 from model_zoo.synthetic.recordings import Recording, recorded
-from model_zoo.synthetic.render import Actor, FrameTruth, Prop, Renderer, Scene, Shot
-from model_zoo.synthetic.scenes import room, street
+from model_zoo.synthetic.render import Actor, FrameTruth, Prop, Renderer, Shot
+from model_zoo.synthetic.scenes import photographed, room, street
 
-PLACES = ("room", "street")
+PLACES = ("room", "street", "photo")
 CAMERAS = ("static", "panning", "handheld", "dolly")
 ACTIONS = ("walk", "approach", "leave", "wave", "squat", "twist", "turn", "dance", "sit")
 OCCLUDERS = ("none", "pole", "table", "ball")
@@ -32,8 +32,9 @@ _TALL = 1.75  # m, what the picture is framed for
 _SPEED = 1.0  # m/s
 _EYE = 1.25  # m, height of the camera
 _MIDDLE = 0.9  # m, height the camera looks at
+_CUT_DEG, _CUT_NEARER = 62.0, 0.85  # how the view after a cut differs
 _SEATED = 0.6  # rad, where somebody who sits down faces
-_GROUND_Z = {"room": -0.35, "street": -1.1}  # where the subject stands
+_GROUND_Z = {"room": -0.35, "street": -1.1, "photo": 0.0}  # where the subject stands
 
 _SKINS = ((0.86, 0.68, 0.57), (0.80, 0.60, 0.49), (0.70, 0.50, 0.38), (0.52, 0.36, 0.27), (0.38, 0.26, 0.20))
 _HAIRS = ((0.17, 0.11, 0.07), (0.48, 0.31, 0.15), (0.07, 0.06, 0.06), (0.62, 0.48, 0.28), (0.45, 0.43, 0.42))
@@ -71,6 +72,10 @@ class Recipe:
         shutter: Pictures averaged into each frame; above 1 makes motion blur over half a frame's time.
         crf: Constant rate factor of the H.264 video; 16 is good, 38 is bad.
         seed: Of textures, grain and hand shake.
+        photo: Name of the photograph that is round the place `photo`; empty elsewhere.
+        cut: Frame at which a camera from another side takes over; 0 for none.
+        k1: Of the lens, see `Camera.distortion`; negative bends straight lines outwards like a barrel.
+        k2: Likewise.
     """
 
     name: str
@@ -94,6 +99,10 @@ class Recipe:
     shutter: int = 1
     crf: int = 16
     seed: int = 0
+    photo: str = ""
+    cut: int = 0
+    k1: float = 0.0
+    k2: float = 0.0
 
     def faults(self) -> list[str]:
         """What cannot be shot, each in one line."""
@@ -110,7 +119,17 @@ class Recipe:
                 found.append(f"{key}: is {getattr(self, key)}, expected {low} to {high}")
         if self.height % 2 or self.width % 2:
             found.append(f"height, width: are {self.height}, {self.width}, expected even numbers")
-        return found
+        if not 0 <= self.cut < self.frames:
+            found.append(f"cut: is {self.cut}, expected 0 to {self.frames - 1}")
+        if bool(self.photo) != (self.place == "photo"):
+            found.append(f"photo: is {self.photo!r}, place is {self.place!r}; one needs the other")
+        return found or self.lens().faults()
+
+    def lens(self) -> Camera:
+        """The camera, without a place."""
+        focal_px = self.focal * min(self.height, self.width)
+        k = cameras.intrinsics(self.height, self.width, focal_px)
+        return Camera(self.height, self.width, k, np.eye(4)[None], (self.k1, self.k2))
 
     def at(self, **changes: object) -> Recipe:
         """The same with other values."""
@@ -159,8 +178,16 @@ def person(model: SmplModel, seed: int) -> DressedBody:
     return DressedBody(model, betas, outfit)
 
 
-def shoot(recipe: Recipe, model: SmplModel, recording: Recording | None = None) -> Shot:
+def shoot(
+    recipe: Recipe, model: SmplModel, recording: Recording | None = None, photo: np.ndarray | None = None
+) -> Shot:
     """What is before the camera, at the recipe's rate; sharp, whatever its shutter.
+
+    Args:
+        recipe: The clip.
+        model: The body.
+        recording: The motion that the recipe names.
+        photo: The photograph that the recipe names, (h, w, 3) float32, linear light.
 
     Raises:
         ValueError: The recipe cannot be shot.
@@ -168,6 +195,8 @@ def shoot(recipe: Recipe, model: SmplModel, recording: Recording | None = None) 
     faults = recipe.faults()
     if bool(recipe.recording) != (recording is not None):
         faults.append(f"recording: is {recipe.recording!r}, but {'none' if recording is None else 'one'} was given")
+    if bool(recipe.photo) != (photo is not None):
+        faults.append(f"photo: is {recipe.photo!r}, but {'none' if photo is None else 'one'} was given")
     if faults:
         raise ValueError(f"{recipe.name}: " + "; ".join(faults))
     stage = _Stage(recipe, np.array([0.0, _GROUND_Z[recipe.place]]))
@@ -176,14 +205,15 @@ def shoot(recipe: Recipe, model: SmplModel, recording: Recording | None = None) 
         motion = _ACT[recipe.action](stage, body.skeleton)
     else:
         motion = recorded(recording, body, recipe.frames, recipe.fps, stage.origin, recipe.start_s)
-    scene = room() if recipe.place == "room" else street()
     things, props = _in_front(stage)
-    if things:
-        scene = Scene(joined([scene.mesh, *things]), scene.light)
+    if photo is None:
+        scene = (room() if recipe.place == "room" else street()).with_things(things)
+    else:
+        scene = photographed(photo).with_things(things)
     others = () if recipe.company == "none" else (_passer_by(stage, model),)
     return Shot(
         recipe.name, recipe.fps, scene, _camera(stage, motion), Actor(body, motion), others, props, recipe.grain,
-        recipe.seed, recipe.exposure,
+        recipe.seed, recipe.exposure, recipe.cut,
     )  # fmt: skip
 
 
@@ -198,9 +228,10 @@ def sampled(shot: Shot, moments: np.ndarray, fps: float) -> Shot:
         )
 
     camera = dataclasses.replace(shot.camera, world_from_camera=shot.camera.world_from_camera[moments])
+    cut = int(np.searchsorted(moments, shot.cut)) if shot.cut else 0
     return dataclasses.replace(
         shot, fps=fps, camera=camera, subject=kept(shot.subject), others=tuple(map(kept, shot.others)),
-        props=tuple(Prop(prop.mesh, prop.places[moments]) for prop in shot.props),
+        props=tuple(Prop(prop.mesh, prop.places[moments]) for prop in shot.props), cut=cut,
     )  # fmt: skip
 
 
@@ -212,13 +243,22 @@ class Take:
         shot: One frame for each picture, sharp.
     """
 
-    def __init__(self, recipe: Recipe, model: SmplModel, samples: int = 2, recording: Recording | None = None) -> None:
-        """Prepare; `samples` as in `Renderer`, `recording` the motion that the recipe names."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: SmplModel,
+        samples: int = 2,
+        recording: Recording | None = None,
+        photo: np.ndarray | None = None,
+    ) -> None:
+        """Prepare; `samples` as in `Renderer`, `recording` and `photo` as in `shoot`."""
         self.recipe = recipe
         self._pieces = recipe.shutter
         self._stride = 1 if recipe.shutter == 1 else 2 * recipe.shutter  # the shutter is open half of the time
-        fine = recipe.at(fps=recipe.fps * self._stride, frames=recipe.frames * self._stride, shutter=1)
-        whole = shoot(fine, model, recording)
+        fine = recipe.at(
+            fps=recipe.fps * self._stride, frames=recipe.frames * self._stride, cut=recipe.cut * self._stride, shutter=1
+        )
+        whole = shoot(fine, model, recording, photo)
         middle = np.arange(recipe.frames) * self._stride + self._pieces // 2
         self.shot = sampled(whole, middle, recipe.fps) if self._stride > 1 else whole
         self._renderer = Renderer(whole, samples)
@@ -400,12 +440,14 @@ def _camera(stage: _Stage, motion: Motion) -> Camera:
         quick = gaussian_filter1d(shake[::-1], 0.09 * recipe.fps, axis=0)[pad:-pad]
         position += 0.09 * slow[:, :3] / 0.25 * 0.35 + 0.006 * quick[:, :3]
         target += 0.10 * slow[:, 3:] / 0.25 * 0.35 + 0.010 * quick[:, 3:]
-    angle = np.deg2rad(recipe.azimuth_deg)
+    angle = np.full(count, np.deg2rad(recipe.azimuth_deg))
     away = position[:, [0, 2]] - [x, z]
+    if recipe.cut:
+        angle[recipe.cut :] += np.deg2rad(_CUT_DEG if recipe.azimuth_deg <= 0 else -_CUT_DEG)
+        away[recipe.cut :] *= _CUT_NEARER
     position[:, 0] = x + np.cos(angle) * away[:, 0] + np.sin(angle) * away[:, 1]
     position[:, 2] = z - np.sin(angle) * away[:, 0] + np.cos(angle) * away[:, 1]
-    k = cameras.intrinsics(recipe.height, recipe.width, stage.focal_px)
-    return Camera(recipe.height, recipe.width, k, cameras.look_at(position, target))
+    return dataclasses.replace(recipe.lens(), world_from_camera=cameras.look_at(position, target))
 
 
 def _stands(motion: Motion) -> bool:

@@ -14,9 +14,11 @@ from model_zoo.synthetic.dressed import DressedBody
 from model_zoo.synthetic.materials import material_table, outfit_table
 from model_zoo.synthetic.mesh import Mesh
 from model_zoo.synthetic.motion import Motion
+from model_zoo.synthetic.sampler import Sampler
 from model_zoo.synthetic.scenes import Light, Scene
 from model_zoo.synthetic.shadow import GroundShadow
 
+_NO_PHOTO = np.zeros((1, 1, 3), np.float32)
 _SHADOW_REACH = 2.6  # m around the subject that is searched for shadowed ground
 # m, how deep COCO's 17 points and the 6 of the feet lie below the skin that is over them, dressed, at most.
 OWN_FLESH = np.array(
@@ -55,6 +57,7 @@ class Shot:
         grain: Standard deviation of the picture noise is about half of this, in steps of 255.
         seed: Other seeds, other textures and grain.
         exposure: Factor on all light: below 1 for a dim picture.
+        cut: Frame with which another view begins; 0 where there is one view only.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Shot:
     grain: float = 4.0
     seed: int = 0
     exposure: float = 1.0
+    cut: int = 0
 
     def __len__(self) -> int:
         return len(self.subject.motion)
@@ -127,11 +131,18 @@ class Renderer:
         """
         self.shot, self.samples = shot, samples
         camera = shot.camera
-        self._fine = camera.scaled(camera.height * samples, camera.width * samples)
+        wanted = camera.scaled(camera.height * samples, camera.width * samples)
+        self._fine = wanted.pinhole()
+        self._bent: tuple[np.ndarray, np.ndarray] | None = None
+        if wanted.is_distorted:
+            lookup = wanted.lookup(self._fine)
+            self._bent = lookup.astype(np.float32), np.zeros((wanted.height, wanted.width, 3), np.float32)
         size = (self._fine.height, self._fine.width)
         self._rasterizer = Rasterizer(*size)
         self._colour, self._depth = np.zeros((*size, 3), np.float32), np.zeros(size, np.float32)
-        self._still: tuple[np.ndarray, np.ndarray] | None = None
+        self._still: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        photo = shot.scene.photo
+        self._photo = _NO_PHOTO if photo is None else np.ascontiguousarray(photo, np.float32)
         self._scene = _Solid(shot.scene.mesh)
         self._props = [_Solid(prop.mesh) for prop in shot.props]
         self._actors = (shot.subject, *shot.others)
@@ -140,6 +151,7 @@ class Renderer:
         self._light = _light_row(shot.scene.light)
         self._shadow = GroundShadow(shot.scene.light)
         self._table = shade.srgb_table()
+        self._sampler = Sampler(camera)
         self._coarse: list[Rasterizer] = []
 
     def frame(self, t: int) -> np.ndarray:
@@ -168,16 +180,20 @@ class Renderer:
             self._colour *= np.float32(self.shot.exposure)
         picture = np.empty((self.shot.camera.height, self.shot.camera.width, 3), np.uint8)
         seed = 1000 * self.shot.seed + 7 * t
-        shade.develop(self._colour, self.samples, self._table, grain, seed, picture)
+        colour = self._colour
+        if self._bent is not None:
+            shade.bend(colour, *self._bent)
+            colour = self._bent[1]
+        shade.develop(colour, self.samples, self._table, grain, seed, picture)
         return picture
 
     def truth(self, t: int) -> FrameTruth:
         """What frame t shows, sampled at pixel centres."""
-        camera = self.shot.camera
+        camera, here, inner = self.shot.camera, self._sampler, self._sampler.camera
         if not self._coarse:
-            self._coarse = [Rasterizer(camera.height, camera.width) for _ in range(2)]
-        pose, k = camera.world_from_camera[t], camera.intrinsics
-        before = np.zeros((camera.height, camera.width), np.float32)
+            self._coarse = [Rasterizer(inner.height, inner.width) for _ in range(2)]
+        pose, k = camera.world_from_camera[t], inner.intrinsics
+        before = np.zeros((inner.height, inner.width), np.float32)
         solids = [self._scene.mesh] + [prop.mesh.moved(prop.places[t]) for prop in self.shot.props]
         surfaces = [(mesh.vertices, mesh.faces) for mesh in solids]
         surfaces += [
@@ -199,41 +215,43 @@ class Renderer:
             self._outfits[0], parsing,
         )  # fmt: skip
         points = to_camera(body.keypoints(self._transforms[0][t]), pose)
-        pixels = _pixels(points, k)
+        pixels = _pixels(points, camera)
         inside = (pixels > -0.5).all(1) & (pixels < [camera.width - 0.5, camera.height - 0.5]).all(1)
         in_view = inside & (points[:, 2] > 0)
+        before, depth = here(before), here(raster.depth)
+        amodal, human, parsing = here(amodal), here(human), here(parsing)
         others = [
-            _pixels(to_camera(actor.body.keypoints(moves[t]), pose), k)
+            _pixels(to_camera(actor.body.keypoints(moves[t]), pose), camera)
             for actor, moves in zip(self.shot.others, self._transforms[1:])
         ]
         return FrameTruth(
-            depth=np.where(human, raster.depth, before),
+            depth=np.where(human, depth, before),
             human=human,
             amodal=amodal,
             occluder=amodal & ~human,
             parsing=parsing,
-            body_depth=raster.depth.copy(),
-            body_normal=pixel_normals(raster, body.faces, vertex_normals(vertices, body.faces)),
+            body_depth=depth,
+            body_normal=here(pixel_normals(raster, body.faces, vertex_normals(vertices, body.faces))),
             keypoints=pixels,
             keypoints_xyz=points,
             in_view=in_view,
-            visible=in_view & _unhidden(pixels, points[:, 2], in_view, before, raster.depth),
+            visible=in_view & _unhidden(pixels, points[:, 2], in_view, before, depth),
             others=np.array(others).reshape(-1, len(points), 2),
         )
 
     def _backdrop(self, t: int) -> None:
         """What stands still, without shadows, into the buffers; drawn once for a still camera."""
-        if self._still is not None:
+        pose = self._fine.world_from_camera[t]
+        if self._still is not None and np.array_equal(self._still[2], pose):
             np.copyto(self._colour, self._still[0])
             np.copyto(self._depth, self._still[1])
             return
-        pose = self._fine.world_from_camera[t]
         inverse = np.linalg.inv(self._fine.intrinsics)
         self._depth.fill(0.0)
         self._draw_solid(self._scene, self._scene.mesh.vertices, pose)
         shade.draw_sky(inverse, pose, self.shot.seed, self._colour, self._depth)
-        if self._fine.is_still():
-            self._still = self._colour.copy(), self._depth.copy()
+        if (self._fine.world_from_camera == pose).all((1, 2)).sum() > 1:
+            self._still = self._colour.copy(), self._depth.copy(), pose
 
     def _cast_shadows(self, t: int, posed: list[np.ndarray], faces_of_posed: list[np.ndarray]) -> None:
         middle = self._transforms[0][t, 0, [0, 2], 3]
@@ -262,8 +280,8 @@ class Renderer:
         seen, bounds = self._rasterize(vertices, solid.mesh.faces, pose)
         shade.draw_mesh(
             seen.face_index, seen.barycentrics, seen.depth, bounds, solid.mesh.faces, solid.mesh.uv, solid.normals,
-            solid.mesh.material, solid.materials, self._light, float(self._fine.intrinsics[0, 0]), self.samples,
-            self.shot.seed, self._colour, self._depth,
+            solid.mesh.material, solid.materials, self._photo, self._light, float(self._fine.intrinsics[0, 0]),
+            self.samples, self.shot.seed, self._colour, self._depth,
         )  # fmt: skip
 
     def _draw_actor(self, number: int, body: DressedBody, vertices: np.ndarray, pose: np.ndarray) -> None:
@@ -290,9 +308,9 @@ class Renderer:
         return np.array([*rows, *columns], np.int64)
 
 
-def _pixels(points: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+def _pixels(points: np.ndarray, camera: Camera) -> np.ndarray:
     """Pixels (N, 2) of points (N, 3) in the camera frame; of those behind the camera, somewhere far outside."""
-    return project(points * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.0] * np.maximum(points[:, 2:], 1e-3), intrinsics)
+    return camera.project(points * [1.0, 1.0, 0.0] + [0.0, 0.0, 1.0] * np.maximum(points[:, 2:], 1e-3))
 
 
 def _unhidden(

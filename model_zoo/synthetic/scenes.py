@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from model_zoo.synthetic.materials import srgb
 from model_zoo.synthetic.mesh import (
     ASPHALT,
     BOOKS,
@@ -13,6 +16,7 @@ from model_zoo.synthetic.mesh import (
     FOLIAGE,
     GLASS,
     PAINTING,
+    PHOTO,
     PLAIN,
     PLANKS,
     STRIPES,
@@ -48,10 +52,21 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """What stands still, and the light on it."""
+    """What stands still, and the light on it.
+
+    Attributes:
+        mesh: Surfaces.
+        light: The light.
+        photo: Shape (h, w, 3), float32, linear light: what surfaces of the pattern `PHOTO` show.
+    """
 
     mesh: Mesh
     light: Light
+    photo: np.ndarray | None = None
+
+    def with_things(self, things: Sequence[Mesh]) -> Scene:
+        """The same with more in it."""
+        return dataclasses.replace(self, mesh=joined([self.mesh, *things])) if things else self
 
 
 def _unit(x: float, y: float, z: float) -> np.ndarray:
@@ -160,3 +175,32 @@ def street(left: float = -14.0, right: float = 14.0) -> Scene:
             parts.append(sphere((start + 0.15, 3.1, -3.7), 0.95, leaves))
         start, number = start + width, number + 1
     return Scene(joined(parts), Light(_unit(0.55, 0.78, 0.52), 0.78, (0.42, 0.47, 0.55), (0.20, 0.19, 0.17), 0.07))
+
+
+_PHOTO_HALF, _PHOTO_BACK, _PHOTO_FRONT = 6.5, -4.0, 7.5  # m, where the walls of `photographed` stand
+_PHOTO_HEIGHT = 5.0  # m
+
+
+def photographed(photo: np.ndarray) -> Scene:
+    """Three walls that show a photograph, mirrored at its sides, round a floor of the colour of its lower edge.
+
+    Args:
+        photo: Shape (h, w, 3), float32, linear light.
+    """
+    wall = Material(PHOTO, size_m=_PHOTO_HEIGHT, glow=1.0)
+    low = photo[-max(1, len(photo) // 8) :].reshape(-1, 3).mean(0)
+    first, second = (tuple(float(c) for c in srgb(np.clip(share * low, 0.0, 1.0))) for share in (1.0, 0.8))
+    floor = Material(ASPHALT, first, second, 0.5, 0.15)  # type: ignore[arg-type]
+    half, back, front, up = _PHOTO_HALF, _PHOTO_BACK, _PHOTO_FRONT, (0.0, _PHOTO_HEIGHT, 0.0)
+    depth = front - back
+    middle = 0.5 * _PHOTO_HEIGHT * photo.shape[1] / photo.shape[0]  # the photograph's middle is that of the back wall
+    walls = [
+        (quad((-half, 0, front), (0, 0, -depth), up, wall), middle - half - depth),
+        (quad((-half, 0, back), (2 * half, 0, 0), up, wall), middle - half),
+        (quad((half, 0, back), (0, 0, depth), up, wall), middle + half),
+    ]
+    parts = [quad((-half, 0, front), (2 * half, 0, 0), (0, 0, -depth), floor)]
+    parts += [dataclasses.replace(mesh, uv=mesh.uv + [start, 0.0]) for mesh, start in walls]
+    return Scene(
+        joined(parts), Light(_unit(0.35, 0.85, 0.45), 0.55, (0.50, 0.50, 0.50), (0.22, 0.21, 0.20), 0.12), photo
+    )

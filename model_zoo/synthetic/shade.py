@@ -6,12 +6,12 @@ import numpy as np
 from numba import njit
 
 from model_zoo.synthetic.materials import body_colour, surface_colour
-from model_zoo.synthetic.mesh import BOOKS, STRIPES, TILES
+from model_zoo.synthetic.mesh import BOOKS, PHOTO, STRIPES, TILES
 from model_zoo.synthetic.noise import hash01, rough2
 
 SRGB_STEPS = 4096
-# Patterns with edges that only more samples smooth: tiles, stripes, books.
-_IS_HARD = np.array([pattern in (TILES, STRIPES, BOOKS) for pattern in range(10)])
+# Patterns with edges that only more samples smooth: tiles, stripes, books, photographs.
+_IS_HARD = np.array([pattern in (TILES, STRIPES, BOOKS, PHOTO) for pattern in range(11)])
 
 
 def srgb_table() -> np.ndarray:
@@ -55,9 +55,56 @@ def _lit(nx, ny, nz, light, n):
 
 
 @njit(cache=True, nogil=True)
+def _mirrored(position, count):
+    """Pixel of a row of `count` that is repeated with every other copy mirrored."""
+    period = 2.0 * count
+    place = position - period * np.floor(position / period)
+    return min(max((place if place < count else period - place) - 0.5, 0.0), count - 1.0)
+
+
+@njit(cache=True, nogil=True)
+def photo_colour(photo, size, u, v, out):
+    """Colour of a photograph `size` m high, its lower left corner at u = v = 0; between pixels, bilinear."""
+    height, width = photo.shape[0], photo.shape[1]
+    x = _mirrored(u / size * height, width)
+    y = _mirrored((1.0 - v / size) * height, height)
+    j, i = min(int(x), max(width - 2, 0)), min(int(y), max(height - 2, 0))
+    fx, fy = x - j, y - i
+    right, below = min(j + 1, width - 1), min(i + 1, height - 1)
+    for n in range(3):
+        top = photo[i, j, n] + fx * (photo[i, right, n] - photo[i, j, n])
+        bottom = photo[below, j, n] + fx * (photo[below, right, n] - photo[below, j, n])
+        out[n] = top + fy * (bottom - top)
+
+
+@njit(cache=True, nogil=True)
+def bend(colour, lookup, out):
+    """Resample, bilinear.
+
+    Args:
+        colour: (H, W, 3), linear light.
+        lookup: (h, w, 2), column and row of `colour` for every pixel of `out`.
+        out: (h, w, 3), written.
+    """
+    height, width = colour.shape[:2]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            x = min(max(lookup[i, j, 0], 0.0), width - 1.0)
+            y = min(max(lookup[i, j, 1], 0.0), height - 1.0)
+            left, top = min(int(x), width - 2), min(int(y), height - 2)
+            fx, fy = x - left, y - top
+            for n in range(3):
+                a = min(colour[top, left, n], np.float32(1.0))
+                b = min(colour[top, left + 1, n], np.float32(1.0))
+                c = min(colour[top + 1, left, n], np.float32(1.0))
+                d = min(colour[top + 1, left + 1, n], np.float32(1.0))
+                out[i, j, n] = (1.0 - fy) * (a + fx * (b - a)) + fy * (c + fx * (d - c))
+
+
+@njit(cache=True, nogil=True)
 def draw_mesh(
-    face_index, barycentrics, seen_depth, bounds, faces, uv, normals, face_material, materials, light, focal, samples,
-    seed, colour, depth,
+    face_index, barycentrics, seen_depth, bounds, faces, uv, normals, face_material, materials, photo, light, focal,
+    samples, seed, colour, depth,
 ):  # fmt: skip
     """Draw a rasterised mesh where it is nearer than what is there.
 
@@ -71,6 +118,7 @@ def draw_mesh(
         normals: (V, 3), world.
         face_material: (F,).
         materials: From `material_table`.
+        photo: (h, w, 3), linear light, of the pattern `PHOTO`.
         light: See `_lit`.
         focal: px, of the buffers.
         samples: Samples along each side of a pixel.
@@ -117,7 +165,10 @@ def draw_mesh(
             ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
             nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
             width = seen_depth[i, j] / focal * (samples if shared else 1)
-            surface_colour(materials[kind], u, v, width, seed + 31 * kind, albedo)
+            if materials[kind, 0] == PHOTO:
+                photo_colour(photo, materials[kind, 7], u, v, albedo)
+            else:
+                surface_colour(materials[kind], u, v, width, seed + 31 * kind, albedo)
             glow = materials[kind, 9]
             for n in range(3):
                 colour[i, j, n] = albedo[n] * (glow + (1.0 - glow) * _lit(nx, ny, nz, light, n))

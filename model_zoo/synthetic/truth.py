@@ -67,7 +67,8 @@ class TruthOfClip:
 
         Returns:
             `betas` (10,); `global_orient` (T, 3), `body_pose` (T, 69), `transl` (T, 3) and `joints` (T, 24, 3) in the
-            camera frame of each frame, m; `intrinsics` (3, 3), `world_from_camera` (T, 4, 4); `contacts` (T, 2);
+            camera frame of each frame, m; `intrinsics` (3, 3), `distortion` (2,), see `Camera`, `world_from_camera`
+            (T, 4, 4); `contacts` (T, 2);
             `keypoints` (T, 23, 2), px, COCO's 17 points and the 6 of the feet, `keypoints_xyz` (T, 23, 3), m, camera
             frame, `keypoints_in_view` and `keypoints_visible` (T, 23), `others` (T, N, 23, 2), the points of the other
             people; `size` (H, W); `fps`; `pictures` with T in front.
@@ -84,6 +85,7 @@ class TruthOfClip:
             "transl": transl.astype(np.float32),
             "joints": joints.astype(np.float32),
             "intrinsics": camera.intrinsics.astype(np.float32),
+            "distortion": np.array(camera.distortion, np.float32),
             "world_from_camera": pose.astype(np.float32),
             "contacts": motion.contacts,
             **{name: np.stack([frame[name] for frame in self._frames]) for name in self._frames[0]},

@@ -9,16 +9,18 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from model_zoo.body import free
 from model_zoo.body.smpl import SmplModel
 from model_zoo.synthetic.casting import cast
 from model_zoo.synthetic.everything import Surveyor
+from model_zoo.synthetic.materials import linear
 from model_zoo.synthetic.recipes import Recipe, Take
 from model_zoo.synthetic.recordings import Recording
 from model_zoo.synthetic.truth import TruthOfClip, pictures, pictures_of_everything
@@ -26,7 +28,9 @@ from tools import progress
 from tools.demo import video
 from tools.synthetic.truth_file import TruthFile
 from workflow import layout
+from workflow.config import SYNTHETIC_SHARES
 from workflow.errors import ToolError
+from workflow.footage import digest
 from workflow.store import replacing
 
 logger = logging.getLogger(__name__)
@@ -35,8 +39,9 @@ TABLE = "videos.csv"
 TRUTH = "truth"
 _KEYS = ("poses", "trans", "mocap_framerate", "mocap_frame_rate")
 _COLUMNS = ("file", "licence", "consent", "subject", "notes", "split", "source")
-_SHARES = ("street", "moving", "occluded", "company", "hard", "focal", "recorded")
-_OWN = ("motions", "everything")  # settings that are not the casting's
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_PHOTO_SIDE_px = 1024  # height to which larger photographs are scaled down
+_OWN = ("motions", "backgrounds", "everything")  # settings that are not the casting's
 
 
 def recordings(folder: str) -> dict[str, Recording]:
@@ -60,25 +65,57 @@ def recordings(folder: str) -> dict[str, Recording]:
     return found
 
 
-def recipes(settings: Mapping[str, Any], known: Mapping[str, Recording] | None = None) -> list[Recipe]:
-    """What the settings ask for, with these recorded motions.
+def photographs(folder: str) -> dict[str, Path]:
+    """Pictures below a folder by their path in it.
+
+    Raises:
+        ToolError: There is none.
+    """
+    base = Path(folder).expanduser()
+    found = {p.relative_to(base).as_posix(): p for p in sorted(base.rglob("*")) if p.suffix.lower() in _PICTURES}
+    if not found:
+        raise ToolError(f"synthetic.backgrounds: there is no picture ({', '.join(_PICTURES)}) in {folder}")
+    return found
+
+
+def photo(path: Path) -> np.ndarray:
+    """A photograph as `shoot` takes it, (h, w, 3) float32, linear light.
+
+    Raises:
+        ToolError: The file is no picture.
+    """
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ToolError(f"synthetic.backgrounds: {path} cannot be read as a picture")
+    light = linear(picture[..., ::-1] / 255.0).astype(np.float32)
+    shrink = _PHOTO_SIDE_px / len(light)
+    if shrink < 1:
+        size = max(1, round(light.shape[1] * shrink)), _PHOTO_SIDE_px
+        light = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
+    return light
+
+
+def recipes(
+    settings: Mapping[str, Any], known: Mapping[str, Recording] | None = None, photos: Collection[str] = ()
+) -> list[Recipe]:
+    """What the settings ask for, with these recorded motions and photographs.
 
     Raises:
         ToolError: A setting is missing or unknown.
     """
-    plain = {key: value for key, value in settings.items() if key not in (*_SHARES, *_OWN)}
+    plain = {key: value for key, value in settings.items() if key not in (*SYNTHETIC_SHARES, *_OWN)}
     lengths = [(name, recording.seconds) for name, recording in (known or {}).items()]
     try:
-        return cast(**plain, shares={key: settings[key] for key in _SHARES}, recordings=lengths)
+        shares = {key: settings[key] for key in SYNTHETIC_SHARES}
+        return cast(**plain, shares=shares, recordings=lengths, photos=sorted(photos))
     except (TypeError, KeyError) as error:
         raise ToolError(f"synthetic: --settings: {error}") from None
 
 
-def name_of(recipe: Recipe, everything: bool = False) -> str:
+def name_of(recipe: Recipe, everything: bool = False, photo_sha: str = "") -> str:
     """Name of a clip's files: its own, and a digest of its recipe, so that another recipe is another file."""
-    text = json.dumps(
-        {"version": layout.SYNTHETIC_VERSION, "everything": everything, **dataclasses.asdict(recipe)}, sort_keys=True
-    )
+    made = {"version": layout.SYNTHETIC_VERSION, "everything": everything, "photo_sha": photo_sha}
+    text = json.dumps({**made, **dataclasses.asdict(recipe)}, sort_keys=True)
     return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -93,15 +130,21 @@ def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = No
         model: The body; the free one by default.
     """
     known = recordings(settings["motions"]) if settings.get("motions") else {}
+    photos = photographs(settings["backgrounds"]) if settings.get("backgrounds") else {}
     everything = bool(settings.get("everything"))
-    wanted = {name_of(recipe, everything): recipe for recipe in recipes(settings, known)}
+    asked = recipes(settings, known, photos)
+    sums = {name: digest(photos[name]) for name in {recipe.photo for recipe in asked if recipe.photo}}
+    wanted = {name_of(recipe, everything, sums.get(recipe.photo, "")): recipe for recipe in asked}
     missing = [name for name in wanted if not (into / f"{name}.mp4").exists()]
     if missing and model is None:
         logger.info("synthetic: deriving the free body from anny; about ten seconds, up to a minute the first time")
         model = SmplModel.from_arrays(free.derive())
     for name in progress.bar(missing, len(missing), "synthetic"):
         assert model is not None
-        _film(wanted[name], name, into, model, known.get(wanted[name].recording), everything)
+        recipe = wanted[name]
+        picture = photo(photos[recipe.photo]) if recipe.photo else None
+        take = Take(recipe, model, recording=known.get(recipe.recording), photo=picture)
+        _film(take, name, into, everything)
     for path in _rendered(into):
         if path.stem not in wanted:
             path.unlink()
@@ -119,10 +162,8 @@ def _rendered(into: Path) -> Sequence[Path]:
     return sorted(into.glob("clip-?????-view-*-????????.mp4"))
 
 
-def _film(
-    recipe: Recipe, name: str, into: Path, model: SmplModel, recording: Recording | None, everything: bool
-) -> None:
-    take = Take(recipe, model, recording=recording)
+def _film(take: Take, name: str, into: Path, everything: bool) -> None:
+    recipe = take.recipe
     known = TruthOfClip(take.shot, with_pictures=False)
     survey = Surveyor(take.shot) if everything else None
 

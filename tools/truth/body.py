@@ -50,7 +50,16 @@ def annotate(record: Record, model: SmplModel, keypoints: Keypoints) -> Body:
         joints=joints,
         intrinsics=record.array("intrinsics"),
         world_from_camera=record.of_frames("world_from_camera"),
-        reprojection_error=np.zeros(len(record), np.float32),
+        reprojection_error=_bent(record),
         valid=valid,
-        quality={"reprojection_share": 0.0, "valid_share": float(valid.mean())},
+        quality={"valid_share": float(valid.mean())},
     )
+
+
+def _bent(record: Record) -> np.ndarray:
+    """How far a pinhole sees the keypoints in the picture from where the lens shows them, (T,) float32, px."""
+    space, seen = record.of_frames("keypoints_xyz").astype(np.float64), record.of_frames("keypoints_in_view")
+    pixels = space @ record.array("intrinsics").T.astype(np.float64)
+    pixels = pixels[..., :2] / np.maximum(pixels[..., 2:], 1e-3)
+    apart = np.linalg.norm(pixels - record.of_frames("keypoints"), axis=2) * seen
+    return (apart.sum(1) / np.maximum(seen.sum(1), 1)).astype(np.float32)

@@ -14,7 +14,7 @@ SMALL = {"height": 160, "width": 120, "frames": 4, "fps": 3.0}
 
 def test_what_cannot_be_filmed_is_said_at_once(model):
     faults = Recipe("x", place="moon", height=161, crf=99).faults()
-    assert len(faults) == 3 and "place: is 'moon', expected one of room, street" in faults
+    assert len(faults) == 3 and "place: is 'moon', expected one of room, street, photo" in faults
     with pytest.raises(ValueError, match="x: place"):
         Take(Recipe("x", place="moon"), model)
 
