@@ -54,8 +54,8 @@ class Weights:
 
     pixel_m: float = 0.02
     pixel_scale_m: float = 0.034
-    landmark_m: float = 0.05
-    landmark_scale_m: float = 0.2
+    landmark_m: float = 0.07
+    landmark_scale_m: float = 0.1
     acceleration: float = 8.0
     depth_acceleration: float = 2.0
     burst: float = 0.7

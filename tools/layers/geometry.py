@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import cv2
 import numpy as np
 
-from tools.layers.missing import candidates, doubtful, height_of, persistent
+from tools.layers.missing import DRESSED, candidates, disc, doubtful, height_of, hidden, persistent
+from tools.layers.standing import Standing, find
 from workflow.stages.crop import Crop
 from workflow.stages.layers import GeometryParams, Layers
 from workflow.stages.surface import Surface
@@ -35,6 +37,8 @@ class _Frame:
     human: np.ndarray  # bool
     body: np.ndarray  # bool, silhouette
     piece: np.ndarray  # bool, candidate occluder
+    standing: np.ndarray  # bool, what is known to stand in front
+    valid: bool
 
 
 def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
@@ -45,18 +49,20 @@ def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
     humans, hidden, agreement = [], [], []
     for frame, others in _windows(_frames(params, crop, surface)):
         reach = int(_MOTION * height_of(frame.body) * _NEIGHBOURS) if frame.piece.any() else 0
-        covered = persistent(frame.piece, [other.piece for other in others], reach)
-        human.append(frame.human)
+        covered = persistent(frame.piece, [other.piece for other in others if other.valid], reach)
+        covered |= frame.standing
+        seen = frame.human & ~covered
+        human.append(seen)
         occluder.append(covered)
-        scene.append(~(frame.human | covered))
+        scene.append(~(seen | covered))
         matte.append(np.where(covered, 0, frame.matte).astype(np.uint8))
         if valid[frame.index]:
-            area = float(frame.human.sum())
-            humans.append(area / frame.human.size)
+            area = float(seen.sum())
+            humans.append(area / seen.size)
             hidden.append(float(covered.sum()) / max(area, 1.0))
             visible = frame.body & ~covered
-            union = float((frame.human | visible).sum())
-            agreement.append(float((frame.human & visible).sum()) / union if union else 1.0)
+            union = float((seen | visible).sum())
+            agreement.append(float((seen & visible).sum()) / union if union else 1.0)
     quality = {"valid_share": float(valid.mean()) if len(valid) else 0.0}
     if humans:
         quality |= {
@@ -73,18 +79,32 @@ def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
 
 def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_Frame]:
     scale = max(crop.rgb.frame_shape[:2]) / _REFERENCE_px if crop.rgb.frame_shape else 1.0
+    stands = find(crop, surface)
     rows = zip(crop.matte, crop.inside, surface.depth)
     for t, (matte, inside, depth) in enumerate(rows):
         human = matte >= _HALF
         body = depth > 0
-        piece = np.zeros_like(human)
-        if crop.valid[t] and surface.valid[t] and human.any():
+        piece, standing = np.zeros_like(human), np.zeros_like(human)
+        valid = bool(crop.valid[t] and surface.valid[t])
+        if valid and stands is not None:
+            standing = before_body(stands, crop.rgb[t], crop.crop_from_source[t], body, human)
+        if valid and human.any():
             missing = body & ~human & inside
             if missing.sum() >= params.min_area * body.sum():
-                doubt = doubtful(body, crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS])
-                rgb = crop.rgb[t]
-                piece = candidates(rgb, body, human, doubt, inside, params.min_area, params.min_depth_px * scale)
-        yield _Frame(t, matte, human, body, piece)
+                joints = crop.keypoints[t, :_JOINTS], crop.confidence[t, :_JOINTS]
+                doubt, unseen = doubtful(body, *joints), hidden(body, *joints)
+                depth_px = params.min_depth_px * scale
+                piece = candidates(crop.rgb[t], body, human, doubt, unseen, inside, params.min_area, depth_px)
+        yield _Frame(t, matte, human, body, piece, standing, valid)
+
+
+def before_body(
+    stands: Standing, rgb: np.ndarray, crop_from_source: np.ndarray, body: np.ndarray, human: np.ndarray
+) -> np.ndarray:
+    """Where what stands in front covers the dressed body, shape (H, W), bool."""
+    margin = disc(max(round(DRESSED * height_of(body)), 1))
+    there = stands.in_frame(rgb, crop_from_source)
+    return there & ((cv2.dilate(body.astype(np.uint8), margin) > 0) | human)
 
 
 def _windows(frames: Iterator[_Frame]) -> Iterator[tuple[_Frame, list[_Frame]]]:

@@ -9,7 +9,10 @@ _BALANCE = 0.6  # subject found beside the body, relative to the missing piece, 
 _NEAR = 0.12  # share of the body's height within which a misplaced piece is looked for
 _ALIKE = 30.0  # sum of 8-bit CIELAB differences within which pixels are of the same thing
 _SCENERY = 0.6  # share of the surroundings with a piece's colours that makes it scene
-_JOINT = 0.5  # confidence from which on a keypoint judges the fit
+_JOINT = 0.5  # confidence from which on a keypoint is seen, and judges the fit
+DRESSED = 0.01  # share of the body's height by which clothes stand off
+_LIMB = 0.045  # half thickness of a limb, share of the body's height
+_AROUND = 0.03  # share of the body's height round a joint that goes with it
 _TRUSTED = 0.01  # share of the body's height a keypoint may lie outside the body without casting doubt
 
 
@@ -56,11 +59,22 @@ def doubtful(body: np.ndarray, keypoints: np.ndarray, confidence: np.ndarray) ->
     return out.astype(bool)
 
 
+def hidden(body: np.ndarray, keypoints: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Surroundings of joints that are not seen; arguments and result as of `doubtful`."""
+    out = np.zeros(body.shape, np.uint8)
+    radius = int(round(_AROUND * height_of(body)))
+    for (x, y), sure in zip(keypoints, confidence):
+        if 0 < sure < _JOINT and 0 <= x < body.shape[1] and 0 <= y < body.shape[0]:
+            cv2.circle(out, (int(round(float(x))), int(round(float(y)))), radius, 1, -1)
+    return out.astype(bool)
+
+
 def candidates(
     rgb: np.ndarray,
     body: np.ndarray,
     human: np.ndarray,
     doubt: np.ndarray,
+    unseen: np.ndarray,
     inside: np.ndarray,
     min_area: float,
     min_depth_px: float,
@@ -72,6 +86,7 @@ def candidates(
         body: Shape (H, W), bool: silhouette of the fitted body.
         human: Shape (H, W), bool: the subject as seen.
         doubt: Shape (H, W), bool, from `doubtful`.
+        unseen: Shape (H, W), bool, from `hidden`.
         inside: Shape (H, W), bool: pixels of the source picture.
         min_area: Share of the body's area.
         min_depth_px: How far inside the outline a piece must reach.
@@ -99,14 +114,23 @@ def candidates(
             continue
         if (excess & within(piece, _NEAR * size)).sum() > _BALANCE * piece.sum():
             continue
-        if _like_surroundings(piece, rgb, inside & ~body & ~human, _NEAR * size):
+        # A thing larger than the body looks like what is round it, too; but joints behind it are not seen, or it
+        # reaches farther into the body than a misplaced limb is thick.
+        deep = depth[piece].max() > _LIMB * size
+        if (
+            not deep
+            and not (piece & unseen).any()
+            and _like_surroundings(piece, rgb, inside & ~body & ~human, _NEAR * size)
+        ):
             continue
         out |= piece
     if not out.any():
         return out
-    # Back to full size: everything missing next to the piece, up to the subject's edge.
-    grown = cv2.dilate(out.astype(np.uint8), disc(max(int(min_depth_px / 2), 1) + 2)).astype(bool)
-    return missing & grown
+    # Back to full size: everything missing next to the piece, up to the subject's edge and where its clothes end.
+    margin = max(round(DRESSED * size), 1)
+    dressed = cv2.dilate(body.astype(np.uint8), disc(margin)).astype(bool)
+    grown = cv2.dilate(out.astype(np.uint8), disc(max(int(min_depth_px / 2), margin, 1) + 2)).astype(bool)
+    return dressed & ~human & inside & grown
 
 
 def _like_surroundings(piece: np.ndarray, rgb: np.ndarray, scene: np.ndarray, reach_px: float) -> bool:

@@ -213,9 +213,11 @@ class _Clip:
         )
         patches = np.where(body, self._wardrobe.patches[view.vertex], -1)
         distance = appearance.distance(view.colours, spread(patches, body), max(int(0.05 * height_px), 2))
-        probability = probability * (1.0 - self._in_front(view))
+        visible = 1.0 - self._in_front(view)
+        probability = probability * visible
         probability = probability * (1.0 - foreign(probability, distance, view.colours, body, height_px))
-        probability = fill_holes(probability, distance, body, height_px)
+        # A thing whose colour is the body's is a thing all the same: holes close elsewhere.
+        probability = fill_holes(probability, distance, body, height_px) * visible
         return keep_subject(probability, near, body, self._params.reach * height_px, self._params.min_component_share)
 
 

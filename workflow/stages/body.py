@@ -100,7 +100,9 @@ STAGE = Stage(
     inputs=(Frames, Keypoints, BODY_MODEL),
     outputs=(Body,),
     backends={
-        "smplify": Backend("body", SmplifyParams, Resources(threads=1, mem_mb=2_000), summary="reprojection fit"),
+        "smplify": Backend(
+            "body", SmplifyParams, Resources(threads=1, mem_mb=2_000), version=2, summary="reprojection fit"
+        ),
         "easymocap_fit": Backend(
             "body", EasymocapFitParams, Resources(threads=1, mem_mb=2_500), summary="EasyMocap's objective and solver"
         ),
@@ -115,6 +117,7 @@ STAGE = Stage(
             PareParams,
             Resources(threads=2, mem_mb=5_000, gpu_class="gpu-small"),
             weights=("pare-checkpoint",),
+            version=2,
             summary="PARE in our own module, refined by our fit",
         ),
     },

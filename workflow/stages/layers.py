@@ -46,7 +46,9 @@ STAGE = Stage(
     inputs=(Crop, Surface),
     outputs=(Layers,),
     backends={
-        "geometry": Backend("core", GeometryParams, Resources(threads=1, mem_mb=1_500), summary="body and matte")
+        "geometry": Backend(
+            "core", GeometryParams, Resources(threads=1, mem_mb=1_500), version=2, summary="body and matte"
+        )
     },
     default="geometry",
     truth=True,

@@ -95,7 +95,11 @@ STAGE = Stage(
     outputs=(Parsing,),
     backends={
         "silhouette": Backend(
-            "keypoints-mediapipe", SilhouetteParams, Resources(threads=2, mem_mb=2_500), summary="MediaPipe and body"
+            "keypoints-mediapipe",
+            SilhouetteParams,
+            Resources(threads=2, mem_mb=2_500),
+            version=2,
+            summary="MediaPipe and body",
         ),
         "schp": Backend(
             "networks",

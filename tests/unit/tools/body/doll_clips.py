@@ -31,7 +31,9 @@ def cut(clip: Clip, frames: slice) -> Clip:
     return Clip(Keypoints(**fields), clip.joints[frames], clip.transl[frames], clip.fps)
 
 
-def make_clip(doll: SmplModel, frames: int, noise: float, seed: int = 0, aside: float = 0.0) -> Clip:
+def make_clip(
+    doll: SmplModel, frames: int, noise: float, seed: int = 0, aside: float = 0.0, lean: float = 0.14
+) -> Clip:
     """A doll that waves and steps before the default camera.
 
     Args:
@@ -40,11 +42,12 @@ def make_clip(doll: SmplModel, frames: int, noise: float, seed: int = 0, aside: 
         noise: 1 for errors of 10 px and 20 mm, one frame with left and right exchanged, one without the doll.
         seed: Of the noise.
         aside: m, distance of the doll from the middle of the picture.
+        lean: rad, how far the camera looks down on the upright doll.
     """
     random = np.random.default_rng(seed)
     time = np.arange(frames) / 25
     pose = np.zeros((frames, 24, 3))
-    pose[:, 0] = [np.pi, 0, 0]  # upright, facing a camera whose y points down
+    pose[:, 0] = [np.pi + lean, 0, 0]  # upright, facing a camera whose y points down
     pose[:, 16, 2], pose[:, 17, 2] = -1.0 + 0.5 * np.sin(4 * time), 1.0
     pose[:, 18, 1], pose[:, 19, 1] = -0.8, 0.6 + 0.4 * np.sin(5 * time)
     pose[:, 1, 0], pose[:, 4, 0] = -0.4 - 0.3 * np.sin(3 * time), 0.6 + 0.3 * np.sin(3 * time)

@@ -47,3 +47,19 @@ def test_frames_with_few_joints_are_not_usable(doll):
     assert seen.usable_T.tolist() == [True, True, False, False, True]
     assert float(seen.weight_TP[2:4].max()) == 0
     assert float(seen.xyz_weight_TP[2:4].max()) == 0
+
+
+def lean_of(clip):
+    """How far the landmarks say that the shoulders lean from the ankles towards the camera, rad."""
+    xyz = observe(clip.keypoints, FOCAL, CENTRE, clip.fps).xyz_TP3.numpy()
+    up = xyz[:, [5, 6]].mean(1) - xyz[:, [15, 16]].mean(1)
+    return float(np.median(np.arctan2(-up[:, 2], -up[:, 1])))
+
+
+def test_people_who_lean_with_all_their_frames_are_partly_set_upright(doll):
+    straight, leaning = (lean_of(make_clip(doll, 9, noise=0, lean=lean)) for lean in (0.14, 0.27))
+    assert 0.14 < leaning < 0.23 and abs(straight - 0.14) < 0.04
+    steep = lean_of(make_clip(doll, 9, noise=0, lean=0.6))  # the camera may well look down
+    assert 0.45 < steep < 0.6
+    lying = lean_of(make_clip(doll, 9, noise=0, lean=1.4))
+    assert lying > 1.3

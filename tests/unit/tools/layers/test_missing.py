@@ -1,6 +1,6 @@
 import numpy as np
 
-from tools.layers.missing import candidates, doubtful, height_of, persistent, within
+from tools.layers.missing import candidates, doubtful, height_of, hidden, persistent, within
 
 GRASS, BALL = (60, 140, 50), (240, 240, 240)
 
@@ -15,9 +15,10 @@ def standing():
     return body, body.copy(), rgb
 
 
-def pieces(rgb, body, human, doubt=None):
+def pieces(rgb, body, human, doubt=None, unseen=None):
     nothing = np.zeros_like(body)
-    return candidates(rgb, body, human, nothing if doubt is None else doubt, ~nothing, 0.01, 6.0)
+    doubt, unseen = (nothing if given is None else given for given in (doubt, unseen))
+    return candidates(rgb, body, human, doubt, unseen, ~nothing, 0.01, 6.0)
 
 
 def ball(rgb, human, x, y, radius):
@@ -48,14 +49,14 @@ def test_a_body_fitted_too_wide_is_not_an_occluder():
 
 def test_a_limb_beside_its_place_is_not_an_occluder():
     body, human, rgb = standing()
-    body[60:80, 130:190] = True  # the arm as fitted
-    human[100:120, 130:190] = True  # the arm as seen
+    body[60:74, 130:190] = True  # the arm as fitted
+    human[100:114, 130:190] = True  # the arm as seen
     assert not pieces(rgb, body, human).any()
 
 
 def test_scenery_past_a_misplaced_limb_is_not_an_occluder():
     body, human, rgb = standing()
-    body[60:84, 130:190] = True
+    body[60:74, 130:190] = True
     assert not pieces(rgb, body, human).any()
 
 
@@ -89,3 +90,26 @@ def test_distances_and_heights():
     mask[10, 10] = True
     assert within(mask, 3)[10, 13] and not within(mask, 3)[10, 14]
     assert height_of(mask) == 1
+
+
+def test_a_thing_wider_than_the_body_is_found_where_it_hides_joints():
+    body, human, rgb = standing()
+    body[150:], human[150:] = False, False
+    body[150:200, 77:91] = body[150:200, 109:123] = True  # legs behind a wall that looks as everything round it
+    rgb[150:] = (40, 90, 35)
+    assert not pieces(rgb, body, human).any()
+    keypoints = np.array([[84.0, 180.0], [116.0, 180.0], [84.0, 900.0]])
+    unseen = hidden(body, keypoints, np.array([0.1, 0.2, 0.1]))
+    found = pieces(rgb, body, human, unseen=unseen)
+    assert found[160:195, 79:89].all() and found[160:195, 111:121].all()
+    assert not hidden(body, keypoints, np.array([0.9, 0.9, 0.0])).any()
+
+
+def test_a_thing_that_reaches_deep_into_the_body_is_found_whatever_its_colour():
+    body, human, rgb = standing()
+    rows, columns = np.mgrid[:220, :200]
+    hole = (rows - 120) ** 2 + (columns - 100) ** 2 <= 18**2
+    hole |= (abs(rows - 120) < 4) & (columns > 100)  # held from beside, as green as the grass
+    rgb[hole] = GRASS
+    human &= ~hole
+    assert (pieces(rgb, body, human) & hole).sum() > 0.9 * (hole & body).sum()
