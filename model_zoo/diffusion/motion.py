@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from model_zoo.diffusion.config import GLOBAL_SIZE, MimoConfig
 from model_zoo.diffusion.rasterize import DifferentiableRasterizer
 from model_zoo.diffusion.temporal import TemporalAttentionLayer
+from model_zoo.diffusion.windows import windows
 
 _HEAD_CHANNELS = 8
 
@@ -22,6 +23,7 @@ class StructuredMotionEncoder(nn.Module):
         """Build for a configuration; `num_vertices` and `code_dim` fix the codes."""
         super().__init__()
         self.codes = nn.Parameter(torch.randn(config.num_vertices, config.code_dim) * config.code_dim**-0.5)
+        self.frames = config.frames
         self.size, self.scale = config.motion_size, config.motion_scale
         layers: list[nn.Module] = []
         width, scale = config.code_dim + 2, config.motion_scale  # codes, mask, depth
@@ -67,7 +69,7 @@ class StructuredMotionEncoder(nn.Module):
     def forward(
         self, vertices: Tensor, faces: Tensor, intrinsics: Tensor, latent_size: tuple[int, int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Encode a motion.
+        """Encode a motion; one longer than the model's window in overlapping windows, whose maps are averaged.
 
         Args:
             vertices: Shape (B, T, V, 3), m, camera frame.
@@ -79,7 +81,23 @@ class StructuredMotionEncoder(nn.Module):
             map: Shape (B, C, T, h, w) with C the denoiser's first width, to be added to its input features.
             pooled: Shape (B, 512, T).
         """
-        features = self.convolve(self.raster(vertices, faces, intrinsics, latent_size))
+        drawn = self.raster(vertices, faces, intrinsics, latent_size)
+        if self.attend is None or drawn.shape[2] <= self.frames:
+            return self._encoded(drawn)
+        parts = windows(drawn.shape[2], self.frames)
+        counts = drawn.new_zeros(drawn.shape[2])
+        sums: list[Tensor] = []
+        for part in parts:
+            span = slice(part.start, part.stop)
+            counts[span] += 1
+            found = self._encoded(drawn[:, :, span])
+            sums = sums or [one.new_zeros(*one.shape[:2], len(counts), *one.shape[3:]) for one in found]
+            for total, one in zip(sums, found):
+                total[:, :, span] += one
+        return sums[0] / counts[:, None, None], sums[1] / counts
+
+    def _encoded(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.convolve(drawn)
         if self.attend is not None:
             features = self.attend(features)
         return self.out(features), self.pool(features.mean((-2, -1)).transpose(1, 2)).transpose(1, 2)

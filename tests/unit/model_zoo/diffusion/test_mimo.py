@@ -89,6 +89,30 @@ def test_scene_and_occluder_have_channels_of_their_own(small_config):
     assert not list(encoder.parameters()), "the autoencoder is shared, not owned"
 
 
+def test_motion_code_of_a_long_video_is_that_of_its_windows(small_config, scene_inputs):
+    encoder = _awake_encoder(StructuredMotionEncoder(small_config))
+    vertices, intrinsics = scene_inputs["vertices"], scene_inputs["intrinsics"]
+    long = torch.cat([vertices + torch.tensor([0.05 * n, 0, 0]) for n in range(13)], 1)  # 39 frames, of windows of 3
+    cameras = intrinsics[:, :1].expand(2, 39, 3, 3)
+    faces = scene_inputs["faces"]
+    with torch.no_grad():
+        code, pooled = encoder(long, faces, cameras)
+        first, second = (encoder(long[:, s : s + 3], faces, cameras[:, s : s + 3]) for s in (0, 2))
+    assert code.shape[2] == pooled.shape[2] == 39 and code.abs().max() > 1e-3
+    for whole, one, other in zip((code, pooled), first, second):
+        assert torch.allclose(whole[:, :, :2], one[:, :, :2], atol=1e-5)
+        assert torch.allclose(whole[:, :, 2], (one[:, :, 2] + other[:, :, 0]) / 2, atol=1e-5)
+        assert torch.allclose(whole[:, :, 3], other[:, :, 1], atol=1e-5)
+    assert not torch.allclose(first[0][:, :, 2], second[0][:, :, 0], atol=1e-4)
+
+
+def _awake_encoder(encoder):
+    for parameter in encoder.parameters():
+        if not parameter.abs().sum():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return encoder
+
+
 def test_motion_code(small_config, scene_inputs):
     encoder = StructuredMotionEncoder(small_config)
     arguments = [scene_inputs[name] for name in ("vertices", "faces", "intrinsics")]
