@@ -53,7 +53,7 @@ def test_every_shard_gets_every_stage_once(catalogued):
 def test_latents_are_made_where_training_reads_them(catalogued):
     (catalogued / "c.yaml").write_text(
         "videos: [footage]\n"
-        "stages: {train: {params: {latents: true, augment: false}}, latents: {params: {recipe: tiny}}}\n"
+        "stages: {train: {params: {latents: true, augment: false}}, latents: {params: {recipe: tiny, device: cpu}}}\n"
     )
     code, output = plan(catalogued, "--configfile", str(catalogued / "c.yaml"))
     assert code == 0, output

@@ -24,7 +24,7 @@ from workflow.shard_reader import Shard
 from workflow.stages.latents import VaeParams
 from workflow.store import replacing
 
-_FRAMES_AT_ONCE = 16
+_FRAMES_AT_ONCE = 4  # some 2 GB at 512 px
 
 
 def run(params: VaeParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from workflow.stage import Backend, File, Params, Resources, Stage, device_faults
@@ -22,6 +23,10 @@ class VaeParams(Params):
     def faults(self) -> list[str]:
         """Values that cannot work."""
         return device_faults(self.device)
+
+    def needs(self, declared: Resources) -> Resources:
+        """The networks of published recipes want a GPU; a small one does."""
+        return dataclasses.replace(declared, gpu_class="gpu-small") if self.recipe else declared
 
 
 STAGE = Stage(
