@@ -11,7 +11,7 @@ from typing import Any
 from model_zoo.body.smpl import SmplModel
 from model_zoo.metrics.quality import FIGURES
 from model_zoo.synthetic.recipes import Recipe
-from tools.accuracy import panels, scenarios, study
+from tools.accuracy import fits, panels, scenarios, study
 from tools.accuracy.chain import Chain, described, steps
 from tools.accuracy.study import Results
 from tools.accuracy.targets import MEASURES, STAGES, Measure
@@ -40,7 +40,7 @@ def run(params: CardParams, inputs: Mapping[str, Path | list[Path]], outputs: Ma
     )
     chosen = steps(params.chain)
     model = SmplModel.load(file)
-    results = study.run(recipes, Chain(chosen, {"body_model": file}), model, params.corruption)
+    results = study.run(recipes, Chain(chosen, {"body_model": file}), model, params.corruption, params.fits)
     backends = described(chosen)
     with replacing(outputs["figures"]) as partial:
         partial.write_text(json.dumps(_figures(recipes, backends, results), indent=1) + "\n", encoding="utf-8")
@@ -69,6 +69,9 @@ def _figures(recipes: Sequence[Recipe], backends: Mapping[str, Any], results: Re
             for recipe in recipes
         },
         "corruption": [dataclasses.asdict(each) for each in results.separations],
+        "fits": dataclasses.asdict(results.comparison) | {"met": results.comparison.met}
+        if results.comparison
+        else None,
     }
 
 
@@ -86,6 +89,8 @@ def page(recipes: Sequence[Recipe], backends: Mapping[str, Any], results: Result
         goals=[_row(m, means[m.key], results) for m in MEASURES if m.target is not None and m.key in means],
         stages=[_stage(stage, means, results) for stage in STAGES],
         separations=results.separations,
+        comparison=results.comparison,
+        faster=fits.FASTER,
         meanings=FIGURES,
         auc_target=_AUC_TARGET,
         captions=panels.CAPTIONS,

@@ -110,7 +110,7 @@ class Chain:
     def __init__(self, chosen: list[Step], files: Mapping[str, Path]) -> None:
         """Take the stages, and the inputs that are not artifacts by name."""
         self.steps = chosen
-        self._files = dict(files)
+        self.files = dict(files)
         self._works: dict[str, Callable[..., Artifact]] = {}
 
     def run(self, video: Path) -> Outcome:
@@ -119,7 +119,7 @@ class Chain:
         for step in self.steps:
             name = step.stage.name
             if name not in self._works:
-                self._works[name] = self._load(step)
+                self._works[name] = self.load(step)
             inputs = [outcome.artifacts[port.name] for port in step.stage.inputs if isinstance(port, type)]
             start = time.monotonic()
             try:
@@ -131,9 +131,10 @@ class Chain:
             outcome.artifacts[type(result).name] = result
         return outcome
 
-    def _load(self, step: Step) -> Callable[..., Artifact]:
+    def load(self, step: Step) -> Callable[..., Artifact]:
+        """The work of one stage."""
         module = importlib.import_module(f"tools.{step.stage.name}.{step.backend}")
         backend = step.stage.backends[step.backend]
         weights = zoo.paths(step.stage.name, step.backend, backend, step.params)
-        work: Callable[..., Artifact] = module.load(step.params, {**self._files, **weights})
+        work: Callable[..., Artifact] = module.load(step.params, {**self.files, **weights})
         return work

@@ -19,6 +19,7 @@ class CardParams(Params):
     only: str = ""  # names of the clips wanted, with commas between; empty takes all of tools/accuracy/scenarios.yaml
     frames: int = 0  # of every clip; 0 takes what the file says
     corruption: bool = True  # also spoil one layer at a time, to see whether the quality figures notice
+    fits: bool = True  # also fit two clips by EasyMocap's objective, to compare joint error and time
     chain: str = ""  # backends and settings to judge, as JSON by stage; empty takes those of this configuration
 
     def faults(self) -> list[str]:

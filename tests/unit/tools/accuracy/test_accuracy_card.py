@@ -8,6 +8,7 @@ import pytest
 from tests import bodies
 from tools.accuracy import card
 from tools.accuracy.corruption import Separation
+from tools.accuracy.fits import Fit, compared
 from tools.accuracy.judge import Verdict
 from tools.accuracy.study import Results
 from workflow.stages.accuracy import CardParams
@@ -24,12 +25,13 @@ def results():
         {"wide": Verdict(bad, {"body": (3, picture)}), "tele": Verdict(good, {}, "body: <too hard>")},
         [Separation("shifted mask", "silhouette_iou", 0.99, 0.9, 2), Separation("dropped frames", "jump", 0.9, 0.8, 2)],
         {"wide": {"jump": 1.5}},
+        compared([Fit("wide", "smplify", 16, 40.0, 60.0, 0.2), Fit("wide", "easymocap_fit", 16, 90.0, 130.0, 6.0)]),
     )
 
 
 @pytest.fixture
 def written(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(card.study, "run", lambda recipes, chain, model, corruption: results)
+    monkeypatch.setattr(card.study, "run", lambda recipes, chain, model, corruption, fits: results)
     outputs = {"card": tmp_path / "a.html", "figures": tmp_path / "a.json"}
     card.run(CardParams(only=CLIPS, frames=8), {"body_model": bodies.free_body_file()}, outputs)
     return outputs["card"].read_text(), json.loads(outputs["figures"].read_text())
@@ -69,3 +71,18 @@ def test_settings_that_cannot_work_are_told():
         "chain: is no JSON object, expected backends and settings by stage, or nothing",
     ]
     assert CardParams().faults() == []
+
+
+def test_the_fits_stand_side_by_side(written):
+    page, found = written
+    table = page[page.index("Our fit beside EasyMocap") : page.index("Do the quality figures")]
+    assert "40.0 mm and 90.0 mm, 30 times as fast" in table and "reached" in table and "6.00" in table
+    assert found["fits"]["met"] is True and found["fits"]["faster"] == 30.0
+    assert [fit["backend"] for fit in found["fits"]["fits"]] == ["smplify", "easymocap_fit"]
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(91.0, 0.2), (40.0, 2.0)])
+def test_a_fit_that_is_worse_or_slow_misses_its_target(error, seconds):
+    ours = Fit("a", "smplify", 16, error, 60.0, seconds)
+    assert not compared([ours, Fit("a", "easymocap_fit", 16, 90.0, 130.0, 6.0)]).met
+    assert compared([]) is None
