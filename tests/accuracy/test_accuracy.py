@@ -57,6 +57,8 @@ def test_the_full_set_is_as_good_as_it_was():
     assert not faults(card["mean"], KEPT["full"]["bounds"])
     weak = {each["name"]: each["auc"] for each in card["corruption"] if each["auc"] < KEPT["full"]["corruption_auc"]}
     assert card["corruption"] and not weak
+    fits = card["fits"]
+    assert fits["ours"] <= fits["theirs"] and fits["faster"] >= KEPT["full"]["fits_faster"]
 
 
 def test_a_worse_value_is_noticed():
