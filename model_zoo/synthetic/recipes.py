@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -266,6 +267,18 @@ class Take:
 
     def __len__(self) -> int:
         return self.recipe.frames
+
+    def twin(self) -> Take:
+        """The same for another thread: an object serves one."""
+        made = copy.copy(self)
+        made._renderer = Renderer(self._renderer.shot, self._renderer.samples)
+        return made
+
+    def both(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """`frame` and `background` in less time than one after the other."""
+        if self._pieces == 1:
+            return self._renderer.both(t * self._stride)
+        return self.frame(t), self.background(t)
 
     def frame(self, t: int) -> np.ndarray:
         """Picture t, (H, W, 3) uint8, RGB."""

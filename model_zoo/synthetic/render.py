@@ -141,6 +141,7 @@ class Renderer:
         self._rasterizer = Rasterizer(*size)
         self._colour, self._depth = np.zeros((*size, 3), np.float32), np.zeros(size, np.float32)
         self._still: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._keeps = False
         photo = shot.scene.photo
         self._photo = _NO_PHOTO if photo is None else np.ascontiguousarray(photo, np.float32)
         self._scene = _Solid(shot.scene.mesh)
@@ -164,6 +165,14 @@ class Renderer:
         Other people and moving things stay.
         """
         return self._picture(t, 1, 0.0)
+
+    def both(self, t: int) -> tuple[np.ndarray, np.ndarray]:
+        """`frame` and `background` for little more than one of them."""
+        self._keeps = True
+        try:
+            return self.frame(t), self.background(t)
+        finally:
+            self._keeps = False
 
     def _picture(self, t: int, first: int, grain: float) -> np.ndarray:
         """Picture of frame t with the actors from number `first` on."""
@@ -240,7 +249,7 @@ class Renderer:
         )
 
     def _backdrop(self, t: int) -> None:
-        """What stands still, without shadows, into the buffers; drawn once for a still camera."""
+        """What stands still, without shadows, into the buffers; drawn once as long as the camera stands."""
         pose = self._fine.world_from_camera[t]
         if self._still is not None and np.array_equal(self._still[2], pose):
             np.copyto(self._colour, self._still[0])
@@ -250,8 +259,13 @@ class Renderer:
         self._depth.fill(0.0)
         self._draw_solid(self._scene, self._scene.mesh.vertices, pose)
         shade.draw_sky(inverse, pose, self.shot.seed, self._colour, self._depth)
-        if (self._fine.world_from_camera == pose).all((1, 2)).sum() > 1:
-            self._still = self._colour.copy(), self._depth.copy(), pose
+        if self._keeps or (self._fine.world_from_camera == pose).all((1, 2)).sum() > 1:
+            if self._still is None:
+                self._still = self._colour.copy(), self._depth.copy(), pose
+                return
+            np.copyto(self._still[0], self._colour)
+            np.copyto(self._still[1], self._depth)
+            self._still = (*self._still[:2], pose)
 
     def _cast_shadows(self, t: int, posed: list[np.ndarray], faces_of_posed: list[np.ndarray]) -> None:
         middle = self._transforms[0][t, 0, [0, 2], 3]

@@ -9,7 +9,9 @@ import hashlib
 import io
 import json
 import logging
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,11 @@ import numpy as np
 from model_zoo.body import free
 from model_zoo.body.smpl import SmplModel
 from model_zoo.synthetic.casting import cast
-from model_zoo.synthetic.everything import Surveyor
+from model_zoo.synthetic.crew import film
 from model_zoo.synthetic.materials import linear
 from model_zoo.synthetic.recipes import Recipe, Take
 from model_zoo.synthetic.recordings import Recording
-from model_zoo.synthetic.truth import TruthOfClip, pictures, pictures_of_everything
+from model_zoo.synthetic.truth import TruthOfClip
 from tools import progress
 from tools.demo import video
 from tools.synthetic.truth_file import TruthFile
@@ -40,6 +42,7 @@ TRUTH = "truth"
 _KEYS = ("poses", "trans", "mocap_framerate", "mocap_frame_rate")
 _COLUMNS = ("file", "licence", "consent", "subject", "notes", "split", "source")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_THREADS = 8  # at most; each takes some 100 MB at 512 x 512 px
 _PHOTO_SIDE_px = 1024  # height to which larger photographs are scaled down
 _OWN = ("motions", "backgrounds", "everything")  # settings that are not the casting's
 
@@ -122,7 +125,8 @@ def name_of(recipe: Recipe, everything: bool = False, photo_sha: str = "") -> st
 def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = None) -> None:
     """Render the clips that are not there, and remove rendered ones that are not asked for any more.
 
-    Killed in between, it goes on where it was: a clip's video appears whole, after its truth.
+    Killed in between, it goes on where it was: a clip's video appears whole, after its truth. All cores render,
+    several clips or frames of one side by side, which changes no byte.
 
     Args:
         settings: Fields of the configuration's `synthetic` section.
@@ -139,12 +143,24 @@ def render(settings: Mapping[str, Any], into: Path, model: SmplModel | None = No
     if missing and model is None:
         logger.info("synthetic: deriving the free body from anny; about ten seconds, up to a minute the first time")
         model = SmplModel.from_arrays(free.derive())
-    for name in progress.bar(missing, len(missing), "synthetic"):
-        assert model is not None
+    threads = min(len(os.sched_getaffinity(0)), _THREADS)
+    at_once = max(1, min(threads, len(missing)))
+
+    def work(name: str) -> None:
         recipe = wanted[name]
+        assert model is not None
         picture = photo(photos[recipe.photo]) if recipe.photo else None
         take = Take(recipe, model, recording=known.get(recipe.recording), photo=picture)
-        _film(take, name, into, everything)
+        _film(take, name, into, everything, threads // at_once)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        films = [pool.submit(work, name) for name in missing]
+        try:
+            for waiting in progress.bar(films, len(films), "synthetic"):
+                waiting.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for path in _rendered(into):
         if path.stem not in wanted:
             path.unlink()
@@ -162,20 +178,15 @@ def _rendered(into: Path) -> Sequence[Path]:
     return sorted(into.glob("clip-?????-view-*-????????.mp4"))
 
 
-def _film(take: Take, name: str, into: Path, everything: bool) -> None:
+def _film(take: Take, name: str, into: Path, everything: bool, threads: int) -> None:
     recipe = take.recipe
     known = TruthOfClip(take.shot, with_pictures=False)
-    survey = Surveyor(take.shot) if everything else None
 
     def filmed() -> Iterator[np.ndarray]:
-        for t in range(len(take)):
-            truth = take.truth(t)
-            known.add(truth)
-            seen = pictures(truth)
-            if survey is not None:
-                seen |= pictures_of_everything(survey(t), take.background(t))
-            file.add(seen)
-            yield take.frame(t)
+        for frame in film(take, everything, threads):
+            known.add(frame.truth)
+            file.add(frame.pictures)
+            yield frame.picture
         file.finish(known.arrays())
 
     with contextlib.closing(TruthFile(into / TRUTH / f"{name}.npz")) as file:

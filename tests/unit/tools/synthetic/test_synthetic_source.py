@@ -40,9 +40,32 @@ def test_the_folder_holds_videos_truth_and_a_table(made):
             assert truth["keypoints_visible"].shape == (2, 23) and truth["global_orient"].shape == (2, 3)
 
 
-def test_the_same_settings_give_the_same_bytes(made, tmp_path):
+@pytest.mark.parametrize("cores", [1, 3, 6])
+def test_the_same_settings_give_the_same_bytes_on_any_number_of_cores(made, tmp_path, monkeypatch, cores):
+    monkeypatch.setattr(render.os, "sched_getaffinity", lambda pid: set(range(cores)))
     render.render(SMALL, tmp_path / "b", bodies.free_body())
     assert files(made) == files(tmp_path / "b")
+
+
+def test_a_clip_that_fails_stops_the_rest_and_leaves_nothing_half_done(tmp_path, monkeypatch):
+    whole = render.film
+
+    def broken(take, everything, threads):
+        for number, frame in enumerate(whole(take, everything, threads)):
+            if "00001-view-0" in take.recipe.name and number == 1:
+                raise OSError("no room")
+            yield frame
+
+    monkeypatch.setattr(render, "film", broken)
+    with pytest.raises(OSError, match="no room"):
+        render.render(SMALL, tmp_path / "d", bodies.free_body())
+    names = {path.stem for path in (tmp_path / "d").glob("*.mp4")}
+    assert not [name for name in names if "00001-view-0" in name] and len(names) < 4
+    assert names <= {path.stem for path in (tmp_path / "d" / "truth").glob("*.npz")}
+    assert not (tmp_path / "d" / ".settings.json").exists()
+    monkeypatch.undo()
+    render.render(SMALL, tmp_path / "d", bodies.free_body())
+    assert len(list((tmp_path / "d").glob("*.mp4"))) == 4
 
 
 def test_only_what_changed_is_rendered_and_the_rest_removed(made, tmp_path):
