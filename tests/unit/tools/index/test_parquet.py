@@ -8,7 +8,7 @@ import pytest
 from tests import examples
 from tools.index import parquet
 from workflow import catalog
-from workflow.shard_reader import Shard
+from workflow.shard_reader import Shard, root_attributes
 from workflow.stages.shards import ParquetParams
 
 
@@ -107,3 +107,14 @@ def test_the_dataset_digest_follows_the_shards(root, tmp_path):
         for p in (tmp_path / "index.parquet", root / "shards" / "index.parquet")
     ]
     assert digests[0] != digests[1]
+
+
+def test_the_index_says_whose_layers_are_the_truth(root, tmp_path):
+    shards = [root_attributes(path) for path in sorted(root.glob("shards/*/*.zarr/zarr.json"))]
+    known = catalog.read(root / "catalog" / "clips.jsonl")
+    exact = shards[0]["clips"][0]["id"]
+    shards[0]["provenance"] = {"keypoints": {"truth": {exact: "0"}}, "crop": {}}
+    rows = {row["id"]: row for row in parquet.build(known, shards).to_pylist()}
+    stored = {name: row["annotations"] for name, row in rows.items() if row["status"] == "stored"}
+    assert stored.pop(exact) == "truth" and set(stored.values()) == {"estimated"}
+    assert {row["annotations"] for row in rows.values() if row["status"] != "stored"} <= {None}
