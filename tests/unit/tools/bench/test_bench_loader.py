@@ -35,8 +35,9 @@ def test_ours_delivers_the_drawn_windows(stores):
     stream.close()
 
 
-def test_the_bare_loop_goes_round(stores):
-    stream = loader.bare(loader.spots(stores, 3))
+@pytest.mark.parametrize("delivered", [True, False])
+def test_the_bare_loop_goes_round(stores, delivered):
+    stream = loader.bare(stores, loader.spots(stores, 3), delivered=delivered)
     for _ in range(10):
         next(stream)
     stream.close()
