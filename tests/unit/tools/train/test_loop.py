@@ -1,9 +1,15 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from tools.recipes import TrainConfig
 from tools.train.loop import AUTOENCODER, COLUMNS, DENOISER, learning_rate
+
+
+GOLDEN = Path(__file__).with_name("curve.csv")  # STRATA_WRITE_GOLDENS=1 writes it anew
 
 
 def _same(one, other):
@@ -18,6 +24,14 @@ def test_ten_steps_are_five_and_five_bit_for_bit(go):
     whole = go(10, folder="whole")
     go(5, folder="parts")
     _same(go(10, folder="parts"), whole)
+
+
+def test_steps_equal_a_stored_curve(go):
+    """What is computed does not change unnoticed; processors differ in the last digits, and steps multiply that."""
+    curve = go(6).curve
+    if os.environ.get("STRATA_WRITE_GOLDENS"):
+        np.savetxt(GOLDEN, curve, "%.6g", ",", header=",".join(COLUMNS))
+    np.testing.assert_allclose(curve, np.loadtxt(GOLDEN, delimiter=","), rtol=2e-3)
 
 
 @pytest.mark.parametrize("first", [2, 4])
