@@ -8,7 +8,6 @@ import torch
 from tools.recipes import TrainConfig
 from tools.train.loop import AUTOENCODER, COLUMNS, DENOISER, learning_rate
 
-
 GOLDEN = Path(__file__).with_name("curve.csv")  # STRATA_WRITE_GOLDENS=1 writes it anew
 
 
