@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import inspect
@@ -23,9 +24,12 @@ def free_body_file() -> Path:
     free = pytest.importorskip("model_zoo.body.free", reason="anny is not in this environment", exc_type=ImportError)
     sources = "".join(inspect.getsource(module) for module in (free, decimate, skeleton))
     path = _CACHE / f"free-{hashlib.sha256(sources.encode()).hexdigest()[:16]}.npz"
-    if not path.exists():
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, **SmplModel.from_arrays(free.derive()).arrays())
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes, and one derives for all
+        if not path.exists():
+            with replacing(path) as partial, partial.open("wb") as file:
+                np.savez(file, **SmplModel.from_arrays(free.derive()).arrays())
     return path
 
 
