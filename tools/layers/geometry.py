@@ -11,13 +11,13 @@ from typing import Callable
 import cv2
 import numpy as np
 
+from tools.layering import HALF, Layering
 from tools.layers.missing import DRESSED, candidates, disc, doubtful, height_of, hidden, persistent
 from tools.layers.standing import Standing, find
 from workflow.stages.crop import Crop
 from workflow.stages.layers import GeometryParams, Layers
 from workflow.stages.surface import Surface
 
-_HALF = 128  # of the matte: at least half covered is human
 _NEIGHBOURS = 2  # frames to each side that must confirm an occluder
 _MOTION = 0.1  # share of the body's height an occluder may move per frame
 _REFERENCE_px = 512  # picture size for which `min_depth_px` is given
@@ -43,38 +43,22 @@ class _Frame:
 
 def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
     """Split all frames; without a valid body or matte everything is scene, and the frame not valid."""
-    human, occluder, scene = Layers.spool("human"), Layers.spool("occluder"), Layers.spool("scene")
-    matte = Layers.spool("matte")
     valid = crop.valid & surface.valid
-    humans, hidden, agreement = [], [], []
+    layers = Layering(valid)
+    agreement = []
     for frame, others in _windows(_frames(params, crop, surface)):
         reach = int(_MOTION * height_of(frame.body) * _NEIGHBOURS) if frame.piece.any() else 0
         covered = persistent(frame.piece, [other.piece for other in others if other.valid], reach)
         covered |= frame.standing
         seen = frame.human & ~covered
-        human.append(seen)
-        occluder.append(covered)
-        scene.append(~(seen | covered))
-        matte.append(np.where(covered, 0, frame.matte).astype(np.uint8))
+        layers.add(seen, covered, frame.matte)
         if valid[frame.index]:
-            area = float(seen.sum())
-            humans.append(area / seen.size)
-            hidden.append(float(covered.sum()) / max(area, 1.0))
             visible = frame.body & ~covered
             union = float((seen | visible).sum())
             agreement.append(float((seen & visible).sum()) / union if union else 1.0)
-    quality = {"valid_share": float(valid.mean()) if len(valid) else 0.0}
-    if humans:
-        quality |= {
-            "human_share": float(np.mean(humans)),
-            "occluder_share": float(np.mean(hidden)),  # of the human's visible area
-            "occluded_frames": float(np.mean(np.array(hidden) > 0)),
-            "silhouette_iou": float(np.mean(agreement)),  # visible body against human
-        }
-    return Layers(
-        human=human.finish(), occluder=occluder.finish(), scene=scene.finish(), matte=matte.finish(), valid=valid,
-        quality=quality,
-    )  # fmt: skip
+    if not agreement:
+        return layers.finish()
+    return layers.finish(silhouette_iou=float(np.mean(agreement)))  # visible body against human
 
 
 def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_Frame]:
@@ -82,7 +66,7 @@ def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_F
     stands = find(crop, surface)
     rows = zip(crop.matte, crop.inside, surface.depth)
     for t, (matte, inside, depth) in enumerate(rows):
-        human = matte >= _HALF
+        human = matte >= HALF
         body = depth > 0
         piece, standing = np.zeros_like(human), np.zeros_like(human)
         valid = bool(crop.valid[t] and surface.valid[t])

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tools.layering import HALF
 from tools.layers.missing import disc, height_of
+from tools.still import lab, middle
 from workflow.stages.crop import Crop
 from workflow.stages.surface import Surface
 
 _SAMPLES = 24  # frames that are compared
 _ZOOM = 0.5  # size of the compared pictures over the crop's
-_HALF = 128  # of the matte: at least half covered is human
 _TIMES = 2  # frames that must show a pixel with the body behind it, and frames without
 _MOSTLY = 0.8  # share of the frames in which it must look the same
 _SAME = 7.0  # weighted CIELAB units within which a pixel is unchanged
@@ -30,7 +31,6 @@ _FREE = 0.3  # share of a thing that the subject leaves in most frames
 _ALIKE = (4.0, 10.0)  # least and most difference from a thing's colour at which it goes on
 _SMALLEST = 0.0004  # of the picture
 _WIDER = 1.3  # a thing goes on where it is at most so much wider than where the body passed behind it
-_LIGHTNESS = 0.7  # weight: shading changes lightness more than chroma
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Standing:
         if not there.any():
             return there
         colour = cv2.warpAffine(self.colour, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        same = np.linalg.norm(cv2.blur(_lab(rgb), (3, 3)) - colour, axis=-1) < 1.5 * _SAME
+        same = np.linalg.norm(cv2.blur(lab(rgb), (3, 3)) - colour, axis=-1) < 1.5 * _SAME
         return there & same
 
 
@@ -79,8 +79,8 @@ def find(crop: Crop, surface: Surface) -> Standing | None:
         def moved(picture: np.ndarray, matrix: np.ndarray = matrix, size: tuple[int, int] = size) -> np.ndarray:
             return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
 
-        colours.append(_lab(moved(cv2.blur(rgb, (2, 2)))))
-        human.append(moved(crop.matte[t]) >= _HALF)
+        colours.append(lab(moved(cv2.blur(rgb, (2, 2)))))
+        human.append(moved(crop.matte[t]) >= HALF)
         body.append(moved((surface.depth[t] > 0).astype(np.uint8)) > 0)
         seen.append(moved(crop.inside[t].astype(np.uint8)) > 0)
     return _compared(np.stack(colours), np.stack(human), np.stack(body), np.stack(seen), first)
@@ -136,13 +136,8 @@ def _compared(
 
 def _middle(colours: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median colour of every pixel over the frames chosen for it, and whether there were enough, nearly the same."""
-    masked = np.where(chosen[..., None], colours, np.inf)
-    masked.sort(axis=0)
-    count = chosen.sum(0)
-    median = np.take_along_axis(masked, np.maximum(count - 1, 0)[None, ..., None] // 2, axis=0)[0]
-    median[count == 0] = 0.0
-    near = (np.linalg.norm(colours - median, axis=-1) < _SAME) & chosen
-    return median, (count >= _TIMES) & (near.sum(0) >= _MOSTLY * count)
+    median, count, alike = middle(colours, chosen, _SAME)
+    return median, (count >= _TIMES) & (alike >= _MOSTLY * count)
 
 
 def _no_wider(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
@@ -156,9 +151,3 @@ def _small() -> np.ndarray:
     """The small picture's pixels from the crop's, shape (3, 3)."""
     shift = (_ZOOM - 1) / 2
     return np.array([[_ZOOM, 0, shift], [0, _ZOOM, shift], [0, 0, 1.0]])
-
-
-def _lab(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB with lightness weighted down, float32."""
-    weights = np.array([_LIGHTNESS * 100 / 255, 1.0, 1.0], np.float32)
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab).astype(np.float32) * weights

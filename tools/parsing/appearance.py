@@ -17,14 +17,6 @@ _MIN_PIXELS = 3  # of a patch in a frame, to count as seen there
 _MIN_FRAMES = 3  # in which a patch must be seen to be known
 _NOTHING = 1e4  # squared distance of colours that have nothing in common
 _SKIN_TONES = 4
-_LIGHTNESS = 0.7  # weight: lightness varies with shading, chroma less
-_FROM_8BIT = np.array([_LIGHTNESS * 100 / 255, 1.0, 1.0], np.float32)  # OpenCV's 8-bit CIELAB
-_ZERO = np.array([0.0, 128.0, 128.0], np.float32)
-
-
-def lab(rgb: np.ndarray) -> np.ndarray:
-    """CIELAB with lightness weighted down, shape (H, W, 3), float32, from (H, W, 3) uint8 RGB."""
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab).astype(np.float32) * _FROM_8BIT - _ZERO
 
 
 def patches_of(vertices: np.ndarray) -> np.ndarray:

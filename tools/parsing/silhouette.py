@@ -16,12 +16,13 @@ from model_zoo.body.smpl import Poser, SmplModel
 from model_zoo.raster.attributes import nearest_vertices
 from model_zoo.raster.zbuffer import Rasterizer
 from tools.ahead import ahead
-from tools.parsing.appearance import Appearance, Gatherer, lab, patches_of
+from tools.parsing.appearance import Appearance, Gatherer, patches_of
 from tools.parsing.garments import dressed
 from tools.parsing.matting import paste, refine
 from tools.parsing.segment import Region, Segmenter, SIDE_px, region_of, sample
 from tools.parsing.standing import LONGEST_px, standing
 from tools.parsing.subject import fill_holes, foreign, keep_subject, steady, support
+from tools.still import lab
 from workflow.conventions import PARSING_LABELS
 from workflow.errors import Rejected
 from workflow.stages.body import Body

@@ -9,6 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from tools.still import middle
+
 LONGEST_px = 320  # side of the pictures that are compared
 _TIMES = 3  # frames that must show a pixel with the subject, and without
 _ON, _OFF = 0.7, 0.05  # probabilities of the subject from which on it is there, and up to which it is not
@@ -73,11 +75,5 @@ def _no_wider(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:
 
 def _middle(colours: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median colour of every pixel over the frames chosen for it, and whether it is nearly the same in most of them."""
-    masked = np.where(chosen[..., None], colours, np.inf)
-    masked.sort(axis=0)
-    count = chosen.sum(0)
-    place = np.maximum(count - 1, 0) // 2
-    median = np.take_along_axis(masked, place[None, ..., None], axis=0)[0]
-    median[count == 0] = 0.0
-    near = (np.linalg.norm(colours - median, axis=-1) < _STILL) & chosen
-    return median, near.sum(0) >= np.maximum(_MOSTLY * count, 1)
+    median, count, alike = middle(colours, chosen, _STILL)
+    return median, alike >= np.maximum(_MOSTLY * count, 1)

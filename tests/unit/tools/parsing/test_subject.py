@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tools.parsing.appearance import Gatherer, lab, patches_of
+from tools.parsing.appearance import Gatherer, patches_of
 from tools.parsing.subject import fill_holes, foreign, keep_subject, steady, support
+from tools.still import lab
 
 SHIRT, SKIN, BALL = (60, 80, 160), (200, 150, 120), (245, 245, 240)
 
