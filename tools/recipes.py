@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -135,23 +136,7 @@ def small() -> TrainConfig:
 
 def paper() -> TrainConfig:
     """The published setting: 24 frames, batch 4, about 50,000 steps (set `steps`), 512 px."""
-    return TrainConfig(
-        model=_stable_diffusion(512, 24),
-        batch=4,
-        accumulate=4,
-        learning_rate=1e-5,
-        warmup=500,
-        ema=0.9999,
-        guidance=3.5,
-        autoencoder_steps=0,
-        flip=0.5,
-        zoom=1.15,
-        colour=0.1,
-        workers=8,
-        precision="bfloat16",
-        checkpointing=True,
-        pretrained=dict(_STABLE_DIFFUSION_FILES),
-    )
+    return dataclasses.replace(small(), model=_stable_diffusion(512, 24), workers=8)
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}

@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
         raise ToolError(f"train explain: step is {options.step}, steps are counted from 1")
     config = resolved(options.recipe, shards, Path(INDEX.path))
     windows = dataset(config, shards, Path(INDEX.path))
-    lines = windows.explain(options.seed, options.step - 1, config.batch)
+    cropped = config.model.identity == "crop"
+    lines = windows.explain(options.seed, options.step - 1, config.batch, cropped=cropped)
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -212,8 +212,15 @@ class Windows:
         longer.frames = length
         return longer.load(pick, config)
 
-    def explain(self, seed: int, step: int, batch: int) -> list[str]:
-        """Clip and frames of every window of a step, in words."""
+    def explain(self, seed: int, step: int, batch: int, *, cropped: bool = True) -> list[str]:
+        """Clip and frames of every window of a step, in words.
+
+        Args:
+            seed: Of the run.
+            step: From 0.
+            batch: Windows of a step.
+            cropped: Whether the subject is shown as it stands in a frame of its own; re-posed, it is the same always.
+        """
         lines = []
         for index in range(batch):
             pick = self.draw(seed, step, index)
@@ -221,7 +228,8 @@ class Windows:
             last = min(pick.start + self.frames, clip.length) - 1
             how = "mirrored, " if pick.change.flip else ""
             how = f", {how}enlarged {pick.change.framing.zoom:.3f}" if pick.change != augment.NONE else ""
-            lines.append(f"{clip.id} frames {pick.start} to {last}, identity from frame {pick.reference}{how}")
+            shown = f", identity from frame {pick.reference}" if cropped else ""
+            lines.append(f"{clip.id} frames {pick.start} to {last}{shown}{how}")
         return lines
 
 

@@ -13,6 +13,7 @@ import torch
 
 from model_zoo.diffusion.pictures import collate, to_pictures
 from model_zoo.diffusion.posing import Poser
+from model_zoo.metrics import pictures
 from tools import mp4
 from tools.recipes import TrainConfig
 from tools.subject import subjects
@@ -154,7 +155,7 @@ def psnr(one: np.ndarray, other: np.ndarray, weight: np.ndarray) -> float:
         weight: Shape (T, H, W), of the pixels.
     """
     error = np.square(one.astype(np.float64) - other).mean(-1)
-    return float(10 * np.log10(255**2 / max((error * weight).sum() / weight.sum(), 1e-9)))
+    return pictures.psnr(float((error * weight).sum() / weight.sum()))
 
 
 def _find(shards: Sequence[Path], clip: str) -> tuple[Path, str]:

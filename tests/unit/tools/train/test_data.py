@@ -113,6 +113,8 @@ def test_explain_names_clips_and_frames(windows):
     assert len(lines) == 2
     for line, pick in zip(lines, picks):
         assert windows.sources[pick.number].clip.id in line and f"frames {pick.start} to" in line
+        assert f"identity from frame {pick.reference}" in line
+    assert not any("identity" in line for line in windows.explain(0, 7, 2, cropped=False))  # re-posed, it is no frame's
 
 
 @pytest.fixture(scope="module")
