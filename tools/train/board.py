@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ class Board:
 
     def __init__(self, folder: Path, done: int) -> None:
         """Open a new event file that goes on after `done` steps."""
+        _wait_for_the_next_second(folder)
         self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def write(self, step: int, group: str, values: Mapping[str, float]) -> None:
@@ -29,3 +31,13 @@ class Board:
     def close(self) -> None:
         """End the file."""
         self._writer.close()
+
+
+def _wait_for_the_next_second(folder: Path) -> None:
+    """Readers take event files in the order of their names, which tell the time of their start in whole seconds only.
+
+    Of two files of one second, process number and counter would decide, compared as text.
+    """
+    now = int(time.time())
+    if any(folder.glob(f"events.out.tfevents.{now:010d}.*")):
+        time.sleep(max(0.0, now + 1 - time.time()))

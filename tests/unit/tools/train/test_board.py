@@ -26,6 +26,13 @@ def test_steps_behind_the_last_state_are_not_shown_twice(tmp_path):
     killed.close()
 
 
+def test_files_of_several_starts_are_read_in_the_order_of_the_starts(tmp_path):
+    for done in (0, 1, 2):
+        Board(tmp_path, done).close()
+    seconds = [path.name.split(".")[3] for path in tmp_path.iterdir()]
+    assert len(set(seconds)) == 3
+
+
 def test_a_run_and_its_continuation_show_every_step_once(go, tmp_path):
     go(2, save_every=3)
     curve = go(4, save_every=3).curve
