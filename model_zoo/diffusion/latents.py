@@ -46,7 +46,7 @@ class Latents(nn.Module):
         raise NotImplementedError
 
     def encode(self, video: Tensor) -> Tensor:
-        """Latents of a video.
+        """Latents of a video, in full precision: the same whether they are made in a step or were kept before.
 
         Args:
             video: Shape (B, 3, T, H, W), -1 to 1.
@@ -56,7 +56,8 @@ class Latents(nn.Module):
         """
         batch, _, frames = video.shape[:3]
         pictures = video.transpose(1, 2).flatten(0, 1)
-        raw = torch.cat([self.raw_latents(part) for part in pictures.split(_FRAMES_AT_ONCE)])
+        with torch.autocast(video.device.type, enabled=False):
+            raw = torch.cat([self.raw_latents(part) for part in pictures.split(_FRAMES_AT_ONCE)])
         scaled = (raw - self.shift[:, None, None]) * self.scale[:, None, None]
         return scaled.unflatten(0, (batch, frames)).transpose(1, 2)
 

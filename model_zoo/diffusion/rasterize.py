@@ -146,6 +146,13 @@ class DifferentiableRasterizer(nn.Module):
             mask: Shape (B, 1, H, W), bool.
             depth: Shape (B, 1, H, W), m, camera z; 0 where no face is seen.
         """
+        # Rays of bfloat16 miss their pixels, at 256 px by half of one: other places on the face, or beside it.
+        with torch.autocast(verts_cam.device.type, enabled=False):
+            return self._drawn(verts_cam, faces, attrs, intrinsics)
+
+    def _drawn(
+        self, verts_cam: Tensor, faces: Tensor, attrs: Tensor, intrinsics: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         seen = finder(verts_cam.device)(verts_cam, faces, intrinsics, self.image_size)
         mask = seen >= 0
         frame, y, x = mask.nonzero(as_tuple=True)

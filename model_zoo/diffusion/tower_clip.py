@@ -40,6 +40,7 @@ class Tower(nn.Module):
         self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Embed pictures (B, 3, H, W), -1 to 1, as (B, 512)."""
-        resized = functional.interpolate(picture, (self.image, self.image), mode="bicubic", antialias=True)
-        return self.model(pixel_values=(resized / 2 + 0.5 - self.mean) / self.std).image_embeds
+        """Embed pictures (B, 3, H, W), -1 to 1, as (B, 512), in full precision as kept embeddings have it."""
+        with torch.autocast(picture.device.type, enabled=False):
+            resized = functional.interpolate(picture, (self.image, self.image), mode="bicubic", antialias=True)
+            return self.model(pixel_values=(resized / 2 + 0.5 - self.mean) / self.std).image_embeds

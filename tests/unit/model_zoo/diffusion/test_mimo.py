@@ -169,6 +169,20 @@ def test_clip_tower(small_config):
     assert not any(p.requires_grad for p in encoder.tower.parameters())
 
 
+def test_frozen_networks_answer_in_full_precision_whatever_the_step_has(small_config):
+    model = MimoModel(dataclasses.replace(small_config, autoencoder="kl", clip=(16, 2, 2, 16, 32)))
+    video, picture = torch.rand(1, 3, 2, 32, 48) * 2 - 1, torch.rand(1, 3, 32, 32) * 2 - 1
+
+    def answers():
+        return model.latents.encode(video), model.identity.tower(picture)
+
+    with torch.no_grad():
+        alone = answers()
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = answers()
+    assert all(torch.equal(one, other) for one, other in zip(alone, mixed))
+
+
 def test_answer_shape_and_gradients_reach_everything_that_is_trained(model, scene_inputs):
     answer = _answer(_awake(model), scene_inputs)
     assert answer.shape == (2, 4, 3, 16, 24)

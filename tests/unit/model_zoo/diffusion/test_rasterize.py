@@ -101,6 +101,16 @@ def test_only_seen_vertices_get_gradients():
     assert torch.equal(attrs.grad[:, 0] > 0, shown)
 
 
+def test_mixed_precision_leaves_the_geometry_alone():
+    vertices, faces = (part if part.dtype == torch.int64 else part.float() for part in _soup(12, 3))
+    draw, camera = DifferentiableRasterizer((140, 170)), CAMERA.float() * torch.tensor([[10.0], [10.0], [1.0]])
+    plain = draw(vertices[None], faces, vertices, camera[None])
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = draw(vertices[None], faces, vertices, camera[None])
+    assert plain[1].sum() > 1000
+    assert all(torch.equal(one, other) for one, other in zip(plain, mixed))
+
+
 def test_attributes_may_differ_per_frame():
     vertices, faces = _soup(6, 4)
     attrs = torch.stack([torch.zeros(len(vertices), 1), torch.ones(len(vertices), 1)]).double()
