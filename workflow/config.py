@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import Any, Optional, Union, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,9 +37,7 @@ class Synthetic:
     cameras: int = 1  # views of each motion, from different directions
     seed: int = 0  # other seeds, other clips
     motions: str = ""  # folder of AMASS-style .npz files, searched with all below it; empty: built-in motions only
-    everything: bool = (
-        False  # truth also of all that is not the subject: depth, normals, optical flow, clean background
-    )
+    everything: bool = False  # truth of what is not the subject, too: depth, normals, flow, clean background
     street: float = 0.5  # share out of doors
     moving: float = 0.5  # share with a camera that pans, rolls or is held by hand
     occluded: float = 0.3  # share with a thing in front of the subject
@@ -62,7 +60,7 @@ class Settings:
     max_clip_frames: int = 300  # longer shots are split
     min_clip_frames: int = 2  # shorter ones are rejected
     shard_frames: int = 2_000  # frames in a shard, at most (one clip may exceed it)
-    splits: Splits = field(default_factory=Splits)
+    splits: Splits = field(default_factory=Splits)  # shares of videos, with a sum of 1
     fps: Optional[float] = None  # resample to this rate; null keeps every frame
     max_side: Optional[int] = None  # px; larger sources are scaled down; null keeps the size
     height: int = 512  # px, of the training frames; a multiple of 8
@@ -110,29 +108,64 @@ class Config:
         }
 
 
-def _validated(kind: Any, value: Any, where: str, faults: list[str]) -> Any:
-    """Validate one section strictly; add its faults with their place."""
+def _unknown(kind: Any, value: Mapping[str, Any], where: str) -> list[str]:
+    """Faults of keys that a section and the sections in it do not have."""
     known = {f.name for f in dataclasses.fields(kind)}
-    unknown = [key for key in value if key not in known]
-    for key in unknown:
-        faults.append(f"{where}{key}: unknown key; one of {', '.join(sorted(known))}")
+    faults = [f"{where}{key}: unknown key; one of {', '.join(sorted(known))}" for key in value if key not in known]
+    for key, kind_of_field in get_type_hints(kind).items():
+        inner = value.get(key)
+        if dataclasses.is_dataclass(kind_of_field) and isinstance(inner, Mapping):
+            faults += _unknown(kind_of_field, inner, f"{where}{key}.")
+    return faults
+
+
+def _validated(
+    kind: Any, value: Mapping[str, Any], where: str, faults: list[str], required: Mapping[str, Any] = {}
+) -> tuple[Any, set[str]]:
+    """Validate one section strictly; add its faults with their place.
+
+    Args:
+        kind: Dataclass of the section.
+        value: What is given.
+        where: Place, put before each fault.
+        faults: Taken further.
+        required: Values that stand in for keys without a default, so that the others can be checked without them.
+
+    Returns:
+        The section, as if the keys that are wrong were not there; and those keys.
+    """
+    faults += _unknown(kind, value, where)
+    known = {f.name for f in dataclasses.fields(kind)}
+    section = {**required, **{key: item for key, item in value.items() if key in known}}
+    adapter = TypeAdapter(kind)
+    wrong: set[str] = set()
     try:
-        section = {key: item for key, item in value.items() if key in known}
-        return TypeAdapter(kind).validate_json(json.dumps(section), strict=True)
+        return adapter.validate_json(
+            json.dumps(section, default=str), strict=True
+        ), wrong  # YAML reads some names as dates
     except ValidationError as error:
+        told: dict[str, list[str]] = {}
         for item in error.errors():
+            wrong.add(str(item["loc"][0]))
             path = ".".join(
                 str(part) for part in item["loc"] if not str(part).startswith(("list[", "str", "function-"))
             )
             found = "" if item["type"] == "missing" else f" (found {item['input']!r})"
-            faults.append(f"{where}{path}: {item['msg'][0].lower()}{item['msg'][1:]}{found}")
-        return None
+            told.setdefault(f"{path}{found}", []).append(f"{item['msg'][0].lower()}{item['msg'][1:]}")
+        for key, messages in told.items():  # several where a union allows several types
+            path, bracket, found = key.partition(" (found ")
+            faults.append(f"{where}{path}: {' or '.join(messages)}{bracket}{found}")
+    rest = {**required, **{key: item for key, item in section.items() if key not in wrong}}
+    return adapter.validate_json(json.dumps(rest, default=str), strict=True), wrong
 
 
 def _settings_faults(settings: Settings) -> list[str]:
     faults = []
     if not settings.videos and not settings.synthetic.clips:
         faults.append("videos: is empty, expected at least one folder, glob or file")
+    entries = [settings.videos] if isinstance(settings.videos, str) else settings.videos
+    if settings.videos and not all(entry.strip() for entry in entries):
+        faults.append("videos: holds an empty name; name a folder, glob or file, `.` for the working directory")
     for key, low in (("subjects", 1), ("max_clip_frames", 2), ("min_clip_frames", 1), ("shard_frames", 1)):
         if getattr(settings, key) < low:
             faults.append(f"{key}: is {getattr(settings, key)}, expected at least {low}")
@@ -151,7 +184,7 @@ def _settings_faults(settings: Settings) -> list[str]:
         if getattr(made, key) % 2:
             faults.append(f"synthetic.{key}: is {getattr(made, key)}, expected an even number")
     shares = dataclasses.astuple(settings.splits)
-    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    if not (min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-6):
         faults.append(f"splits: shares are {shares}, expected none negative and a sum of 1")
     return faults
 
@@ -213,11 +246,21 @@ def _choice(
             faults.append(f"{key}: has no effect, backend {name!r} of {where} has no such setting; remove it")
         elif key in given:
             merged[key] = getattr(settings, key)
-    validated = _validated(backend.params, merged, f"{where}.params.", faults)
-    if validated is None:
-        return None
+    validated, _ = _validated(backend.params, merged, f"{where}.params.", faults)
     faults.extend(f"{where}.params.{fault}" for fault in validated.faults())
     return Choice(stage, name, backend, validated)
+
+
+def _latents_faults(choices: Mapping[str, Choice]) -> list[str]:
+    """What keeps the trainer from reading the latents it asks for."""
+    train, made = choices["train"].params, choices["latents"].params
+    recipes = getattr(train, "recipe", ""), getattr(made, "recipe", "")
+    if not getattr(train, "latents", False) or recipes[0] == recipes[1]:
+        return []
+    return [
+        f"stages.latents.params.recipe: is {recipes[1]!r}, but stages.train.params has latents: true and recipe "
+        f"{recipes[0]!r}; name the same recipe in both"
+    ]
 
 
 def _judging(choices: Mapping[str, Choice]) -> Choice:
@@ -246,32 +289,26 @@ def parse(raw: Mapping[str, Any]) -> Config:
     faults: list[str] = []
     if "videos" not in raw:
         faults.append("videos: missing; name a folder, glob or file, such as `videos: [footage]`")
-    settings = _validated(Settings, {"videos": ["-"], **raw}, "", faults)
-    if isinstance(raw.get("synthetic"), Mapping):
-        known = {f.name for f in dataclasses.fields(Synthetic)}
-        faults += [
-            f"synthetic.{key}: unknown key; one of {', '.join(sorted(known))}"
-            for key in raw["synthetic"]
-            if key not in known
-        ]
+    settings, wrong = _validated(Settings, raw, "", faults, {"videos": ["-"]})
+    given = {key: value for key, value in raw.items() if key not in wrong}
     choices: dict[str, Choice] = {}
-    if settings is not None:
-        faults.extend(_settings_faults(settings))
-        for name in settings.stages:
-            if name not in STAGES:
-                faults.append(f"stages.{name}: unknown stage; one of {', '.join(STAGES)}")
-        for name, stage in STAGES.items():
-            choice = _choice(stage, settings.stages.get(name) or {}, settings, raw, faults)
-            if choice is not None:
-                choices[name] = choice
-        if {"frames", "body_model"} <= set(choices):
-            faults.extend(_truth_faults(settings, choices))
-        if settings.annotations == TRUTH:
-            made = dataclasses.replace(settings.synthetic, everything=True)
-            settings = dataclasses.replace(settings, synthetic=made)
+    faults.extend(_settings_faults(settings))
+    for name in settings.stages:
+        if name not in STAGES:
+            faults.append(f"stages.{name}: unknown stage; one of {', '.join(STAGES)}")
+    for name, stage in STAGES.items():
+        choice = _choice(stage, settings.stages.get(name) or {}, settings, given, faults)
+        if choice is not None:
+            choices[name] = choice
+    if {"frames", "body_model"} <= set(choices):
+        faults.extend(_truth_faults(settings, choices))
+    if {"train", "latents"} <= set(choices):
+        faults.extend(_latents_faults(choices))
+    if settings.annotations == TRUTH:
+        made = dataclasses.replace(settings.synthetic, everything=True)
+        settings = dataclasses.replace(settings, synthetic=made)
     if not faults and "accuracy" in choices:
         choices["accuracy"] = _judging(choices)
     if faults:
         raise ConfigError("config.yaml:\n" + "\n".join(f"  {fault}" for fault in faults))
-    assert settings is not None
     return Config(settings, choices)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Union
+from typing import Optional, Union
 
 from workflow.artifact import Artifact
 
@@ -25,6 +26,26 @@ class Params:
     def needs(self, declared: Resources) -> Resources:
         """What a job with these settings needs, where they change what its backend declares."""
         return declared
+
+
+Limits = tuple[float, Optional[float]]
+
+
+def outside(params: Params, **limits: Limits) -> list[str]:
+    """Faults of settings that are no number within their limits; null passes.
+
+    Args:
+        params: The settings.
+        limits: Smallest and largest value of each, both allowed; None where any larger finite number will do.
+    """
+    faults = []
+    for key, (low, high) in limits.items():
+        value = getattr(params, key)
+        if value is None or (math.isfinite(value) and low <= value and (high is None or value <= high)):
+            continue
+        expected = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        faults.append(f"{key}: is {value}, expected {expected}")
+    return faults
 
 
 DEVICES = ("auto", "cpu", "cuda")

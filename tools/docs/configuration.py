@@ -113,7 +113,8 @@ def schema() -> str:
             options.append(choice)
         stages[stage.name] = options[0] if len(options) == 1 else {"anyOf": options}
     top["properties"]["stages"] = {"type": "object", "properties": stages, "additionalProperties": False}
-    top["additionalProperties"] = False
+    for section in (top, *definitions.values()):
+        section["additionalProperties"] = False
     comments = {**_comments(Settings)}
     for key, text in comments.items():
         top["properties"][key].setdefault("description", text)

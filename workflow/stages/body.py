@@ -8,7 +8,7 @@ from typing import Optional
 import numpy as np
 
 from workflow.artifact import Artifact, array, figures
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, outside
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import Keypoints
@@ -45,6 +45,12 @@ class SmplifyParams(Params):
     smooth: float = 1.0  # weight of the temporal terms
     prior: float = 1.0  # weight of the pose prior and the joint limits
 
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(
+            self, focal_px=(1, None), iterations=(0, None), robust_px=(0.001, None), smooth=(0, None), prior=(0, None)
+        )
+
 
 @dataclass(frozen=True)
 class EasymocapFitParams(Params):
@@ -56,6 +62,10 @@ class EasymocapFitParams(Params):
     gmm: str = ""  # pose prior gmm_08.pkl in model_zoo/weights; empty: no pose prior
     annotations: str = ""  # folder of EasyMocap's keypoints, <frame:06d>.json; empty: the keypoints stage's
     pare: str = ""  # folder of PARE's results, <frame:06d>.pkl, to begin from; empty: our own first guess
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(self, focal_px=(1, None), iterations=(0, None))
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,7 @@ class PareParams(Params):
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
-        faults = [] if self.batch >= 1 else [f"batch: is {self.batch}, expected 1 or more"]
-        return [*faults, *_device_faults(self.device)]
+        return [*outside(self, focal_px=(1, None), smooth=(0, None), batch=(1, None)), *_device_faults(self.device)]
 
 
 STAGE = Stage(

@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, outside
 from workflow.stages.body import Body
 from workflow.stages.body_model import BODY_MODEL
 
@@ -44,8 +44,12 @@ class Canonical(Artifact):
 class GridsParams(Params):
     """Grids by closest surface point (big pose) and nearest vertex (per frame)."""
 
-    voxel_m: float = 0.025
-    padding_m: float = 0.05
+    voxel_m: float = 0.025  # side of a grid cell
+    padding_m: float = 0.05  # by which the grid reaches beyond the body on every side
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(self, voxel_m=(0.005, 0.2), padding_m=(0, 1))
 
 
 STAGE = Stage(

@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, outside
 from workflow.stages.body import Body
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import Keypoints
@@ -49,11 +49,12 @@ class WindowParams(Params):
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
-        return [
+        sizes = [
             f"{key}: is {value}, expected a multiple of 8 from 64 to 4096 px"
             for key, value in (("height", self.height), ("width", self.width))
             if value % 8 or not 64 <= value <= 4096
         ]
+        return [*sizes, *outside(self, margin=(0, 2), smooth_s=(0, 60))]
 
 
 STAGE = Stage(

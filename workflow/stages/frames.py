@@ -9,7 +9,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, File, Params, Resources, Stage
+from workflow.stage import Backend, File, Params, Resources, Stage, outside
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class FfmpegParams(Params):
     def faults(self) -> list[str]:
         """See `Params.faults`."""
         faults = []
-        if self.fps is not None and self.fps <= 0:
-            faults.append(f"fps: is {self.fps}, expected more than 0")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            faults.append(f"fps: is {self.fps}, expected more than 0 and at most 1000")
         if self.max_side is not None and self.max_side < 64:
             faults.append(f"max_side: is {self.max_side}, expected at least 64 px")
         if not 1 <= self.jpeg_quality <= 100:
             faults.append(f"jpeg_quality: is {self.jpeg_quality}, expected 1 to 100")
-        return faults
+        return [*faults, *outside(self, min_frames=(1, None))]
 
 
 STAGE = Stage(

@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage
+from workflow.stage import Backend, Params, Resources, Stage, outside
 from workflow.stages.crop import Crop
 from workflow.stages.surface import Surface
 
@@ -38,6 +38,10 @@ class GeometryParams(Params):
 
     min_area: float = 0.01  # share of the body's area below which a missing piece is fit error, not an occluder
     min_depth_px: float = 6.0  # how far inside the body's outline a missing piece must reach, px at 512
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(self, min_area=(0, 1), min_depth_px=(0, 512))
 
 
 STAGE = Stage(

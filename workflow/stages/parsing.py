@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage, device_faults
+from workflow.stage import Backend, Params, Resources, Stage, device_faults, outside
 from workflow.stages.body import Body
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.frames import Frames
@@ -34,6 +34,10 @@ class SilhouetteParams(Params):
 
     min_component_share: float = 0.02  # of the mask's area; smaller islands are dropped
     reach: float = 0.12  # how far from the body's silhouette the subject may extend, share of the box height
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(self, min_component_share=(0, 1), reach=(0, 1))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workflow.stage import Backend, File, Params, Resources, Stage
+from workflow.stage import Backend, File, Params, Resources, Stage, outside
 from workflow.stages.shards import INDEX, SHARD
 
 PAGE = File("page", "reports/{split}/{shard}.html")
@@ -35,6 +35,10 @@ class OverviewParams(Params):
     """One self-contained page over all shards."""
 
     thumbnails: int = 500  # clips that get a picture in the table; further ones have a link only
+
+    def faults(self) -> list[str]:
+        """Values that cannot work."""
+        return outside(self, thumbnails=(0, None))
 
 
 STAGE = Stage(

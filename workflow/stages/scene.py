@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.artifact import Artifact, array, figures, raster
 from workflow.raster import Raster
-from workflow.stage import Backend, Params, Resources, Stage, device_faults
+from workflow.stage import Backend, Params, Resources, Stage, device_faults, outside
 from workflow.stages.crop import Crop
 from workflow.stages.frames import Frames
 from workflow.stages.layers import Layers
@@ -35,7 +35,11 @@ class TemporalParams(Params):
 
     dilate_px: int = 8  # by which the human grows before it is removed, px at 512 (hair, soft shadow edge)
     samples: int = 24  # frames of the clip that are searched for the background
-    inpaint_radius_px: int = 5
+    inpaint_radius_px: int = 5  # of what the inpainting looks at round a pixel; where no frame shows the background
+
+    def faults(self) -> list[str]:
+        """See `Params.faults`."""
+        return outside(self, dilate_px=(0, 256), samples=(1, None), inpaint_radius_px=(1, 64))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class LamaParams(Params):
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
-        return device_faults(self.device)
+        return [*outside(self, dilate_px=(0, 256), samples=(1, None)), *device_faults(self.device)]
 
 
 STAGE = Stage(

@@ -37,7 +37,10 @@ class ZarrParams(Params):
         checks = (
             (self.profile in ("lossless", "jpeg"), f"profile: is {self.profile!r}, expected lossless or jpeg"),
             (self.chunk_frames >= 1, f"chunk_frames: is {self.chunk_frames}, expected at least 1"),
-            (self.depth_error_m > 0, f"depth_error_m: is {self.depth_error_m}, expected more than 0"),
+            (
+                0 < self.depth_error_m <= 1,
+                f"depth_error_m: is {self.depth_error_m}, expected more than 0 and at most 1",
+            ),
             (0 <= self.min_valid_share <= 1, f"min_valid_share: is {self.min_valid_share}, expected 0 to 1"),
         )
         return [fault for fine, fault in checks if not fine]

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Optional
 
-from workflow.stage import Backend, File, Params, Resources, Stage
+from workflow.stage import Backend, File, Params, Resources, Stage, outside
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.latents import EVERY_LATENTS
 from workflow.stages.shards import EVERY_SHARD, INDEX
@@ -18,6 +18,8 @@ PLOT = File("plot", "train/loss.png")
 VALIDATION = File("validation", "train/validation.csv")
 VIDEO = File("video", "train/sample.mp4")
 SHEET = File("sheet", "train/sample.png")
+
+RECIPES = ("tiny", "small", "paper")  # those of tools/recipes.py
 
 # What the recipes that do not run on a CPU need (docs/trainer.md); others take what the backend declares.
 _LARGE = {
@@ -32,7 +34,7 @@ class TrainParams(Params):
 
     recipe: str = "tiny"  # tools/recipes.py
     steps: int = 60  # of the denoiser; `tiny` trains its decoder for 150 more before. Raising it goes on training
-    seed: int = 0
+    seed: int = 0  # another seed, other windows and other noise
     device: str = "auto"  # auto, cpu or cuda
     processes: int = 1  # on one machine, one GPU each; they share a batch, so the data of a step stay the same
     augment: bool = True  # the recipe's random changes of windows; see flip, zoom and colour in tools/recipes.py
@@ -44,10 +46,12 @@ class TrainParams(Params):
     def faults(self) -> list[str]:
         """Values that cannot work."""
         found = _device_faults(self.device)
+        if self.recipe not in RECIPES:
+            found.append(f"recipe: is {self.recipe!r}, expected one of {', '.join(RECIPES)}")
         if self.latents and self.augment:
             found.append("latents: is true, expected augment: false with it; latents are of windows as they are")
         for name, least in (("steps", 1), ("processes", 1), ("save_every", 1), ("validate_every", 0),
-                            ("sample_every", 0)):  # fmt: skip
+                            ("sample_every", 0), ("seed", 0)):  # fmt: skip
             if getattr(self, name) < least:
                 found.append(f"{name}: is {getattr(self, name)}, expected at least {least}")
         return found
@@ -85,7 +89,7 @@ class SampleParams(Params):
     frames: int = 24  # of the video, at most the motion's; longer than the model's window by overlapping windows
     steps: int = 20  # denoising steps
     guidance: Optional[float] = None  # 1 is the conditional model as it is; null takes the recipe's
-    seed: int = 0
+    seed: int = 0  # another seed, other noise
     device: str = "auto"  # auto, cpu or cuda
 
     def faults(self) -> list[str]:
@@ -94,6 +98,7 @@ class SampleParams(Params):
         for name in ("frames", "steps"):
             if getattr(self, name) < 1:
                 found.append(f"{name}: is {getattr(self, name)}, expected at least 1")
+        found += outside(self, guidance=(0, 100), seed=(0, None))
         for name, kinds in (("motion", MOTION_FILES), ("identity", PICTURE_FILES), ("identity_mask", PICTURE_FILES),
                             ("scene", PICTURE_FILES + VIDEO_FILES)):  # fmt: skip
             value = getattr(self, name)

@@ -1,5 +1,8 @@
 """Configuration faults are all reported at once, with where, what and what to do."""
 
+import datetime
+import math
+
 import pytest
 
 from workflow.config import parse
@@ -29,11 +32,15 @@ def test_everything_wrong_is_said_at_once():
         {
             "video": ["a"],
             "max_clip_frames": "many",
+            "fps": "fast",
+            "min_clip_frames": 0,
+            "splits": {"train": 0.5, "val": 0.1, "test": 0.1, "dev": 0.3},
             "stages": {
                 "depth": {},
                 "keypoints": {"backend": "openpose"},
                 "crop": {"params": {"hight": 3, "height": 100}},
-                "body": {"params": {"iterations": "x"}},
+                "body": {"params": {"iterations": "x", "smooth": -1.0}, "extra": 1},
+                "train": {"params": {"recipe": "huge"}},
             },
         }
     )
@@ -41,30 +48,21 @@ def test_everything_wrong_is_said_at_once():
         "videos: missing",
         "video: unknown key",
         "max_clip_frames: input should be a valid integer (found 'many')",
-    ):
-        assert part in message
-    message = faults(
-        {
-            "videos": ["a"],
-            "splits": {"train": 0.5, "val": 0.1, "test": 0.1},
-            "stages": {
-                "depth": {},
-                "keypoints": {"backend": "openpose"},
-                "crop": {"params": {"hight": 3, "height": 100}},
-                "body": {"params": {"iterations": "x"}, "extra": 1},
-            },
-        }
-    )
-    for part in (
+        "fps: input should be a valid number (found 'fast')",
+        "min_clip_frames: is 0, expected at least 1",
+        "splits.dev: unknown key; one of test, train, val",
         "splits: shares are (0.5, 0.1, 0.1)",
         "stages.depth: unknown stage; one of body_model, frames",
         "stages.keypoints.backend: unknown backend 'openpose'; one of mediapipe",
         "stages.crop.params.hight: unknown key; one of",
         "stages.crop.params.height: is 100, expected a multiple of 8",
         "stages.body.params.iterations: input should be a valid integer (found 'x')",
+        "stages.body.params.smooth: is -1.0, expected at least 0",
         "stages.body.extra: unknown key",
+        "stages.train.params.recipe: is 'huge', expected one of tiny",
     ):
         assert part in message
+    assert len(message.splitlines()) == 1 + 15
 
 
 def test_a_key_given_twice_is_a_fault():
@@ -75,6 +73,27 @@ def test_a_key_given_twice_is_a_fault():
 
 def test_empty_videos_is_a_fault():
     assert "videos: is empty" in faults({"videos": []})
+    assert "videos: holds an empty name" in faults({"videos": ["a", " "]})
+
+
+def test_videos_of_a_wrong_type_are_one_fault():
+    assert faults({"videos": 3}) == (
+        "config.yaml:\n  videos: input should be a valid string or input should be a valid array (found 3)"
+    )
+
+
+def test_a_folder_that_yaml_takes_for_a_date_is_a_folder():
+    assert parse({"videos": [datetime.date(2024, 5, 1)]}).catalog_settings()["videos"] == ["2024-05-01"]
+
+
+def test_shares_that_are_no_number_are_a_fault():
+    assert "splits: shares are (nan, 0.05, 0.05)" in faults({"videos": ["a"], "splits": {"train": math.nan}})
+
+
+def test_latents_of_another_recipe_are_a_fault():
+    stages = {"train": {"params": {"recipe": "small", "latents": True, "augment": False}}}
+    assert "stages.latents.params.recipe: is ''" in faults({"videos": ["a"], "stages": stages})
+    parse({"videos": ["a"], "stages": {**stages, "latents": {"params": {"recipe": "small"}}}})
 
 
 def test_an_impossible_combination_is_a_fault():
