@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from model_zoo.body.skeleton import NUM_BETAS, NUM_JOINTS
-from model_zoo.body.unpickle import load_object
+from model_zoo.loading.pickles import read_npy
 
 DEFAULT_FPS = 30.0  # where a file says nothing
 _BODY_JOINTS = 22  # root and body; SMPL's two hand joints are no joints of SMPL-H and SMPL-X
@@ -51,7 +51,7 @@ def read(path: Path) -> MotionFile:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {
-                info.filename.removesuffix(".npy"): _member(archive.read(info), f"{path}: {info.filename}")
+                info.filename.removesuffix(".npy"): read_npy(io.BytesIO(archive.read(info)), f"{path}: {info.filename}")
                 for info in archive.infolist()
                 if info.filename.endswith(".npy") and info.file_size < _MOST_BYTES
             }
@@ -61,19 +61,6 @@ def read(path: Path) -> MotionFile:
     if isinstance(held, dict):
         arrays.update(held)
     return from_arrays(arrays, str(path))
-
-
-def _member(data: bytes, where: str) -> Any:
-    file = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        _, _, dtype = read_header[version](file)
-        if not dtype.hasobject:
-            return np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"{where}: not a readable array: {error}") from None
-    return load_object(file.read(), where)
 
 
 def from_arrays(arrays: Mapping[str, Any], where: str = "motion") -> MotionFile:
