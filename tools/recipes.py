@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from model_zoo.diffusion.config import MimoConfig
+from workflow import layout
+from workflow.errors import ToolError
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,11 @@ class TrainConfig:
 
     Attributes:
         model: Sizes of the networks; height and width follow the shards' aspect, see `frame_size`.
+        steps: Of the denoiser.
+        save_every: Steps between two saved states.
+        validate_every: Steps between two losses on held-out clips; 0 for none.
+        learning: Patterns of the names of the parameters that learn; empty lets all learn that the method does not
+            freeze. What does not learn keeps its pretrained weights and takes no gradient, moments or average.
         pixels: Of a frame, about; 0 takes the model's height times width.
         batch: Windows per step.
         accumulate: Parts a batch is worked through in, to save memory; each has batch / accumulate windows. Several
@@ -33,8 +41,8 @@ class TrainConfig:
         autoencoder_rate: Learning rate of those steps.
         autoencoder_pictures: Pictures per such step.
         min_valid: Share of valid frames that a window must have.
-        limits: Smallest and largest value of quality figures that a clip must keep, such as
-            "body.reprojection_error".
+        limits: Smallest and largest value of quality figures of `index.parquet` that a clip must keep, such as
+            "body.reprojection_share".
         shares: Share of windows per source ("real", "synthetic"); empty takes them as they come.
         flip: Share of windows that are mirrored, body and camera with them.
         zoom: Largest enlargement of a window at random, by cutting closer; the camera follows. 1 leaves it whole.
@@ -47,6 +55,10 @@ class TrainConfig:
     """
 
     model: MimoConfig = field(default_factory=MimoConfig)
+    steps: int = 60
+    save_every: int = 20
+    validate_every: int = 20
+    learning: tuple[str, ...] = ()
     pixels: int = 0
     batch: int = 2
     accumulate: int = 1
@@ -113,10 +125,30 @@ _STABLE_DIFFUSION_FILES = {
 }
 
 
+# What of Stable Diffusion's shape must learn for new conditions: the first layer, which gets eight channels more; the
+# attention, where identity enters; the motion modules. With all that is made from scratch.
+_NEW_CONDITIONS = (
+    "motion.*",
+    "identity.project.*",
+    "identity.norm.*",
+    "denoiser.unet.conv_in.*",
+    "denoiser.*.attn1.*",
+    "denoiser.*.attn2.*",
+    "denoiser.*.motion_modules.*",
+)
+
+
 def small() -> TrainConfig:
-    """Stable Diffusion 1.5 at 256 px, 16 frames, for one GPU of 24 GB."""
+    """Stable Diffusion 1.5 at 256 px, 16 frames, for one GPU of 24 GB.
+
+    550 of the 2174 million parameters learn: 18 GB of weights, gradients, moments and averages, where all would be 44.
+    """
     return TrainConfig(
         model=_stable_diffusion(256, 16),
+        steps=50_000,
+        save_every=500,
+        validate_every=500,
+        learning=_NEW_CONDITIONS,
         batch=4,
         accumulate=4,
         learning_rate=1e-5,
@@ -135,8 +167,36 @@ def small() -> TrainConfig:
 
 
 def paper() -> TrainConfig:
-    """The published setting: 24 frames, batch 4, about 50,000 steps (set `steps`), 512 px."""
-    return dataclasses.replace(small(), model=_stable_diffusion(512, 24), workers=8)
+    """The published setting: 24 frames, batch 4, 50,000 steps, all learns but autoencoder and CLIP; at 512 px."""
+    return dataclasses.replace(small(), model=_stable_diffusion(512, 24), learning=(), workers=8)
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}
+
+
+def named(name: str) -> TrainConfig:
+    """The recipe of a name.
+
+    Raises:
+        ToolError: There is none.
+    """
+    if name not in RECIPES:
+        raise ToolError(f"recipe is {name!r}, expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+def weights(name: str, config: TrainConfig, parts: Collection[str] | None = None) -> dict[str, Path]:
+    """Files of the published weights that a recipe starts from, by part; of some parts, or of all.
+
+    Raises:
+        ToolError: Some are not there.
+    """
+    files = {part: layout.WEIGHTS / file for part, file in config.pretrained.items() if parts is None or part in parts}
+    missing = [f"  {part}: {path}" for part, path in files.items() if not path.is_file()]
+    if missing:
+        raise ToolError(
+            f"recipe {name} starts from published weights that are not there:\n"
+            + "\n".join(missing)
+            + "\nput them there as safetensors (see docs/licences.md), or choose recipe tiny"
+        )
+    return files

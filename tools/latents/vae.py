@@ -15,10 +15,8 @@ from model_zoo.diffusion.config import LATENT_CHANNELS, frame_size
 from model_zoo.diffusion.frozen import PARTS, FrozenParts
 from model_zoo.diffusion.pictures import LAYERS, clip_arrays
 from model_zoo.loading import device
-from tools import latent_cache, progress
-from tools.recipes import RECIPES
+from tools import latent_cache, progress, recipes
 from tools.subject import subjects
-from workflow import layout
 from workflow.errors import ToolError
 from workflow.shard_reader import Shard
 from workflow.stages.latents import VaeParams
@@ -31,14 +29,9 @@ def run(params: VaeParams, inputs: Mapping[str, Path | list[Path]], outputs: Map
     """Write the latents of one shard; memory does not grow with its length."""
     path, body_path = inputs["shard"], inputs["body_model"]
     assert isinstance(path, Path) and isinstance(body_path, Path)
-    if params.recipe not in RECIPES:
-        raise ToolError(f"latents: recipe is {params.recipe!r}, expected that of train, one of {', '.join(RECIPES)}")
-    config = RECIPES[params.recipe]()
+    config = recipes.named(params.recipe)
     latent_cache.check(config)
-    files = {part: layout.WEIGHTS / config.pretrained[part] for part in PARTS}
-    missing = [str(file) for file in files.values() if not file.is_file()]
-    if missing:
-        raise ToolError(f"latents: published weights are not there: {', '.join(missing)}; see docs/trainer.md")
+    files = recipes.weights(params.recipe, config, PARTS)
     shard = Shard(path)
     with np.load(body_path) as body:
         shown = subjects(config.model, dict(body))

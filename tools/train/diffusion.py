@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from model_zoo.diffusion.config import frame_size, to_json
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from model_zoo.loading import device
-from tools import latent_cache, provenance
+from tools import latent_cache, provenance, recipes
 from tools.latent_cache import LatentCache
-from tools.recipes import RECIPES, TrainConfig
+from tools.recipes import TrainConfig
 from tools.subject import subjects
 from tools.train import ranks
 from tools.train.curve import write_plot, write_table, write_validation
@@ -45,8 +46,7 @@ def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: M
     if params.processes == 1 or ranks.inside():
         _run(params, where, inputs, outputs)
         return
-    if params.recipe in RECIPES:
-        ranks.check(RECIPES[params.recipe](), params.processes)
+    ranks.check(recipes.named(params.recipe), params.processes)
     if where.type == "cuda" and torch.cuda.device_count() < params.processes:
         raise ToolError(
             f"train: {params.processes} processes need a GPU each, {torch.cuda.device_count()} are visible; "
@@ -82,7 +82,7 @@ def _run(
         "data": windows.digest,
         "body_model": provenance.file_digest(body_path),
     }
-    files = _weights(params.recipe, config)
+    files = recipes.weights(params.recipe, config)
     settings["weights"] = {part: provenance.file_digest(path) for part, path in files.items()}
     if config.model.reposer:
         settings["weights"]["reposer"] = provenance.file_digest(layout.WEIGHTS / config.model.reposer)
@@ -149,17 +149,34 @@ def fresh_model(recipe: str, config: TrainConfig, seed: int) -> MimoModel:
     Raises:
         ToolError: Published weights that the recipe starts from are missing, or of another network.
     """
-    files = _weights(recipe, config)
+    files = recipes.weights(recipe, config)
     torch.manual_seed(seed)
     model = MimoModel(config.model)
     try:
         pretrained.load(model, files)
     except ValueError as error:
         raise ToolError(f"train: {error}") from None
+    choose_learning(model, config.learning)
     if config.checkpointing:
         model.denoiser.unet.enable_gradient_checkpointing()
         model.identity.reference.unet.enable_gradient_checkpointing()
     return model
+
+
+def choose_learning(model: MimoModel, patterns: Sequence[str]) -> None:
+    """Freeze what no pattern names; nothing where there are none.
+
+    Raises:
+        ToolError: A pattern names nothing.
+    """
+    if not patterns:
+        return
+    learning = model.trained()
+    idle = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name, _ in learning)]
+    if idle:
+        raise ToolError(f"train: no parameter is named {', '.join(idle)}; correct `learning` of the recipe")
+    for name, parameter in learning:
+        parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
 def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
@@ -168,9 +185,7 @@ def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
     Raises:
         ToolError: The recipe is unknown, or the shards have nothing for it.
     """
-    if recipe not in RECIPES:
-        raise ToolError(f"train: recipe is {recipe!r}, expected one of {', '.join(RECIPES)}")
-    config = RECIPES[recipe]()
+    config = recipes.named(recipe)
     pixels = config.model.height * config.model.width
     height, width = frame_size(config.model, *dataset(config, shards, index).size)
     sized = dataclasses.replace(config.model, height=height, width=width)
@@ -206,23 +221,6 @@ def dataset(config: TrainConfig, shards: list[Path], index: Path, split: str = _
         amounts=Amounts(config.flip, config.zoom, config.colour) if split == _TRAIN_SPLIT else Amounts(),
         pixels=config.pixels,
     )
-
-
-def _weights(recipe: str, config: TrainConfig) -> dict[str, Path]:
-    """Files of the published weights the recipe starts from.
-
-    Raises:
-        ToolError: Some are not there.
-    """
-    files = {part: layout.WEIGHTS / name for part, name in config.pretrained.items()}
-    missing = [f"  {part}: {path}" for part, path in files.items() if not path.is_file()]
-    if missing:
-        raise ToolError(
-            f"train: recipe {recipe} starts from published weights that are not there:\n"
-            + "\n".join(missing)
-            + "\nput them there as safetensors (see docs/licences.md), or choose recipe tiny"
-        )
-    return files
 
 
 def _json(config: TrainConfig) -> dict[str, object]:

@@ -146,10 +146,18 @@ def test_networks_that_learn_are_refused(recipe, dataset, tmp_path):
     inputs = {"shard": dataset["shards"][0], "body_model": dataset["body_model"]}
     with pytest.raises(ToolError, match="trained in the run itself"):
         vae.run(VaeParams("tiny", "cpu"), inputs, {"latents": tmp_path / "latents.json"})
-    with pytest.raises(ToolError, match="recipe is '', expected that of train"):
+    with pytest.raises(ToolError, match="recipe is '', expected one of"):
         vae.run(VaeParams(), inputs, {"latents": tmp_path / "latents.json"})
     with pytest.raises(ToolError, match="trained in the run itself"):
         _train(dataset["shards"], dataset, tmp_path / "train", [], recipe="tiny")
+
+
+@pytest.mark.parametrize("stand_in", ["crop"], indirect=True)
+def test_weights_that_are_not_there_are_named(stand_in, dataset, tmp_path):
+    (tmp_path / "clip.safetensors").unlink()
+    inputs = {"shard": dataset["shards"][0], "body_model": dataset["body_model"]}
+    with pytest.raises(ToolError, match=r"(?s)recipe stand-in starts from .*clip: .*clip.safetensors\nput"):
+        vae.run(VaeParams("stand-in", "cpu"), inputs, {"latents": tmp_path / "latents.json"})
 
 
 @pytest.mark.parametrize("stand_in", ["crop", "apose"], indirect=True)

@@ -9,7 +9,9 @@ from model_zoo.diffusion.pictures import ClipBatch
 from model_zoo.diffusion.posing import Poser
 from tests import examples
 from tools.recipes import RECIPES
+from tools.train.diffusion import choose_learning
 from tools.train.objective import Objective
+from workflow.errors import ToolError
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
@@ -21,7 +23,45 @@ def test_recipes_are_valid(name):
 
 def test_paper_has_the_published_numbers():
     config = RECIPES["paper"]()
-    assert (config.model.frames, config.batch, config.autoencoder_steps) == (24, 4, 0)
+    assert (config.model.frames, config.batch, config.steps, config.autoencoder_steps) == (24, 4, 50_000, 0)
+    assert not config.learning, "all but autoencoder and CLIP learns"
+
+
+@pytest.mark.parametrize(("name", "most"), [("small", 19e9), ("paper", 45e9)])
+def test_a_recipes_weights_leave_room_on_its_gpu(name, most):
+    """Weights, and gradients, two moments and averages of those that learn; a GPU of 24 or 80 GB holds the rest too."""
+    config = RECIPES[name]()
+    with torch.device("meta"):
+        model = MimoModel(config.model)
+    choose_learning(model, config.learning)
+    every = sum(parameter.numel() for parameter in model.parameters())
+    learning = sum(parameter.numel() for _, parameter in model.trained())
+    assert most * 0.9 < 4 * every + 16 * learning < most
+
+
+def test_patterns_choose_what_learns():
+    def learning(*patterns):
+        model = MimoModel(_made_small("small"))
+        choose_learning(model, patterns)
+        return [name for name, _ in model.trained()]
+
+    assert all(".attn1." in name for name in learning("denoiser.*.attn1.*"))
+    chosen = learning(*RECIPES["small"]().learning)
+    assert not any(name.startswith("identity.reference") or ".resnets." in name for name in chosen)
+    for part in ("motion.codes", "conv_in.weight", "mid_block.motion_modules", "attn2.to_k", "identity.project.bias"):
+        assert any(part in name for name in chosen), part
+    assert len(learning()) > 2 * len(chosen)
+    with pytest.raises(ToolError, match="no parameter is named nothing"):
+        learning("motion.*", "nothing.*")
+
+
+def _made_small(name):
+    """Sizes of a recipe's parts, made small."""
+    return dataclasses.replace(
+        RECIPES[name]().model, height=64, width=64, frames=2, num_vertices=144, vae_channels=(8, 8, 8, 8), vae_groups=8,
+        unet_channels=(8, 8, 8, 8), unet_groups=4, unet_heads=(2, 2, 2, 2), cross_dim=8, code_dim=4,
+        motion_channels=(8, 8, 8), clip=(16, 2, 2, 16, 32),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -40,12 +80,8 @@ def test_every_parameter_that_a_recipe_trains_takes_part_in_a_step(name):
     """Processes wait for every gradient that is not frozen: one that never comes would stop them."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    sizes = dataclasses.replace(  # the recipe's parts, made small
-        RECIPES[name]().model, height=64, width=64, frames=2, num_vertices=144, vae_channels=(8, 8, 8, 8), vae_groups=8,
-        unet_channels=(8, 8, 8, 8), unet_groups=4, unet_heads=(2, 2, 2, 2), cross_dim=8, code_dim=4,
-        motion_channels=(8, 8, 8), clip=(16, 2, 2, 16, 32),
-    )  # fmt: skip
-    model = MimoModel(sizes)
+    model = MimoModel(_made_small(name))
+    choose_learning(model, RECIPES[name]().learning)
     model.latents.requires_grad_(False)
     layer = torch.rand(1, 3, 2, 64, 64)
     mask = torch.zeros(1, 2, 64, 64)
