@@ -22,7 +22,7 @@ demo: setup  ## make demo videos, run every stage on them, train, report
 test: setup  ## run all tests
 	@$(PYTHON) -m pytest -n $(CORES) --dist loadfile -q tests
 
-lint: setup  ## style, types, rules
+lint: setup  ## style of code and rules
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m snakefmt --check Snakefile rules
 
 bench: setup  ## measure and print the tables kept in docs/benchmarks.md

@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import time
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,17 @@ def settings_of(backend: Backend, raw: Mapping[str, Any]) -> Params:
     """Settings from JSON.
 
     Raises:
-        ToolError: A key is unknown, or a value cannot work.
+        ToolError: Keys are unknown, or values are of a wrong type or cannot work; with all of them.
     """
-    try:
-        params = backend.params(**raw)
-    except TypeError as error:
-        raise ToolError(f"--settings: {error}; see docs/configuration.md") from None
-    faults = params.faults()
+    types = typing.get_type_hints(backend.params)
+    faults = [f"{key}: unknown key; one of {', '.join(types)}" for key in raw if key not in types]
+    for key in (key for key in raw if key in types):
+        allowed = typing.get_args(types[key]) or (types[key],)
+        if type(raw[key]) not in ((*allowed, int) if float in allowed else allowed):
+            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
+            faults.append(f"{key}: is {raw[key]!r}, expected {wanted}")
+    params = Params() if faults else backend.params(**raw)
+    faults = faults or params.faults()
     if faults:
         raise ToolError("--settings: " + "; ".join(faults))
     return params

@@ -22,7 +22,9 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 
-_OUTPUT_FOLDERS = frozenset(("work", "shards", "reports", "catalog", "logs", "benchmarks", "training"))
+OUTPUT_FOLDERS = frozenset(
+    ("work", "shards", "reports", "catalog", "logs", "benchmarks", "train", "latents", "instant_nvr", "synthetic")
+)  # of the working directory; videos in them are footage only where an entry names the folder
 _HASH_BLOCK = 1 << 20
 
 
@@ -63,11 +65,16 @@ def _videos_below(folder: str, base: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                if entry.name.startswith(".") or (folder == base and entry.name in _OUTPUT_FOLDERS):
+                if entry.name.startswith(".") or (folder == base and entry.name in OUTPUT_FOLDERS):
                     continue
                 yield from _videos_below(entry.path, base)
             elif _is_video(entry.name):
                 yield entry.path
+
+
+def _is_output(path: str, base: str) -> bool:
+    inside = path.startswith(base + os.sep)
+    return inside and path[len(base) + 1 :].split(os.sep, 1)[0] in OUTPUT_FOLDERS
 
 
 def _match(entry: str, base: str) -> tuple[list[str], list[str]]:
@@ -80,6 +87,8 @@ def _match(entry: str, base: str) -> tuple[list[str], list[str]]:
     found: list[str] = []
     folders: list[str] = []
     for match in glob.glob(path, recursive=True):
+        if _is_output(match, base) and not _is_output(path, base):  # the wildcard stands for one of our folders
+            continue
         if os.path.isdir(match):
             found.extend(_videos_below(match, base))
             folders.append(match)

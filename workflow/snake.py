@@ -16,7 +16,7 @@ from typing import Any, Callable, Union
 
 from workflow import catalog, layout, pins, rendered, zoo
 from workflow.config import Choice, Config, parse
-from workflow.errors import ConfigError, ToolError
+from workflow.errors import ConfigError, ContractError, ToolError
 from workflow.rendered import ESTIMATED, TRUTH
 from workflow.stage import File, Port
 from workflow.stages import STAGES
@@ -247,7 +247,8 @@ def _sync(config: Config, known: catalog.Catalog, dry_run: bool) -> catalog.Cata
         settings["videos"].append(str(layout.SYNTHETIC))
     if not settings["videos"]:
         return known  # a plan before the first clip is rendered
-    if not catalog.pending(settings["videos"], known, Path.cwd(), settings["subjects"]):
+    same = all(known.settings.get(key, value) == value for key, value in settings.items() if key != "videos")
+    if same and not catalog.pending(settings["videos"], known, Path.cwd(), settings["subjects"]):
         return known
     command = [sys.executable, "-m", "tools", "catalog", "sync", "--settings", json.dumps(settings)]
     into = Path(".snakemake") / f"dry-run-{os.getpid()}.jsonl"
@@ -281,7 +282,7 @@ def pipeline(raw: Mapping[str, Any], workflow: Any) -> Pipeline:
             if not dry_run:
                 catalog.write_manifests(known, Path.cwd())
                 catalog.write_snapshot(known, Path.cwd())
-    except (ConfigError, ToolError) as error:
+    except (ConfigError, ContractError, ToolError) as error:
         raise SystemExit(str(error)) from None
     exact = rendered.shards(known) if config.settings.annotations == TRUTH else ()
     return Pipeline(config, known.shards(), planning=dry_run, exact=exact)

@@ -11,6 +11,8 @@ import pytest
 
 from tools.bench.plan import catalogued as fill
 from tools.demo import video
+from workflow import catalog, layout
+from workflow.config import parse
 from workflow.stages import PIPELINE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +110,24 @@ def test_videos_that_match_nothing_are_said(tmp_path):
     assert code != 0
     assert "nowhere" in output
     assert "Traceback" not in output
+
+
+def test_settings_that_come_too_late_for_catalogued_clips_are_told(catalogued):
+    settings = parse({"videos": ["footage"]}).catalog_settings()
+    catalog.append(catalogued / layout.CATALOG, [catalog.settings_event({**settings, "shard_frames": 500})])
+    code, output = plan(catalogued, "--config", "videos=footage")
+    assert code == 0, output
+    assert "shard_frames is 2000, was 500: holds for videos that are new" in output
+    assert counts(output)["frames"] == 3
+
+
+def test_a_damaged_catalog_is_told_without_a_trace(catalogued):
+    with (catalogued / layout.CATALOG).open("a") as log:
+        log.write("{half a li")
+    code, output = plan(catalogued, "--config", "videos=footage")
+    assert code != 0
+    assert "line 76: not JSON" in output and "restore the file from a copy" in output
+    assert "Traceback" not in output and "File " not in output
 
 
 @pytest.mark.parametrize(

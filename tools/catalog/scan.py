@@ -48,7 +48,7 @@ class Settings:
     min_clip_frames: int = 2
     shard_frames: int = 2000
     subjects: int = 1
-    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0, "val": 0.0, "test": 0.0})
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 0.9, "val": 0.05, "test": 0.05})
 
     def __post_init__(self) -> None:
         """Check everything at once."""
@@ -154,6 +154,7 @@ def _events(settings: Settings, before: Catalog, base: Path) -> list[dict[str, A
     asked = settings.without_videos()
     if asked != before.settings:
         events.append(catalog.settings_event(asked))
+        _say_what_stays(before, asked)
     fresh = dict(_hashed(footage.changed(files, before.files, base), base))
     events += [catalog.file_event(name, seen) for name, seen in fresh.items()]
     events += [
@@ -188,6 +189,17 @@ def _events(settings: Settings, before: Catalog, base: Path) -> list[dict[str, A
                 rows += clips.moved(rows_of.get(event["sha256"], ()), split)
     events += [catalog.clip_event(row) for row in clips.pack(rows, settings.shard_frames, state.next_shard)]
     return events
+
+
+def _say_what_stays(before: Catalog, asked: Mapping[str, Any]) -> None:
+    """Tell of settings that are others now: a shard keeps its members, so they hold for new videos only."""
+    for key, value in asked.items():
+        old = before.settings.get(key, value)
+        if value != old and before.rows and key != "subjects":  # that one makes clips of known videos, too
+            logger.warning(
+                "catalog: %s is %s, was %s: holds for videos that are new from now on; clips made before stay as they "
+                "are (another --directory makes all anew)", key, value, old,
+            )  # fmt: skip
 
 
 def _hashed(names: Iterable[str], base: Path) -> Iterator[tuple[str, Seen]]:

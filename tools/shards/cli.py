@@ -45,7 +45,9 @@ def main(argv: list[str]) -> int:
     indices: list[Path] = []
     for path in options.paths or [Path(INDEX.path).parent]:
         if not path.exists():
-            raise ToolError(f"{path}: no such file or folder")
+            raise ToolError(
+                f"{path}: no such file or folder here ({Path.cwd()}); name the shards, or go where they are"
+            )
         more_stores, more_indices = _found(path)
         stores += more_stores
         indices += more_indices

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ class Factor(Params):
     """Settings of these tests."""
 
     by: float = 2.0
+    most: Optional[int] = None
 
     def faults(self):
         return [] if self.by > 0 else [f"by: is {self.by}, expected more than 0"]
@@ -82,7 +84,7 @@ def test_results_and_rejections_are_written_and_earlier_ones_carried_on(tmp_path
         np.testing.assert_array_equal(reader.read("good").values, [0, 3, 6])
         assert reader.rejection("negative") == store.Rejection("double", "negative numbers")
         assert reader.rejection("gone") == store.Rejection("frames", "too short")
-        assert reader.provenance["settings"] == {"by": 3.0}
+        assert reader.provenance["settings"] == {"by": 3.0, "most": None}
         assert set(reader.provenance["inputs"]) == {"numbers"}
 
 
@@ -114,11 +116,22 @@ def test_a_backend_is_not_loaded_for_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"times": 1}, "unexpected keyword argument 'times'"), ({"by": -1.0}, "by: is -1.0")]
+    ("settings", "message"),
+    [
+        ({"times": 1, "by": "x"}, "times: unknown key; one of by, most; by: is 'x', expected float"),
+        ({"by": True}, "by: is True, expected float"),
+        ({"most": 1.5}, "most: is 1.5, expected int or null"),
+        ({"by": -1.0}, "by: is -1.0"),
+    ],
 )
 def test_settings_are_checked(settings, message):
     with pytest.raises(ToolError, match=message):
         runner.settings_of(STAGE.backends["plain"], settings)
+
+
+def test_numbers_and_null_are_taken():
+    assert runner.settings_of(STAGE.backends["plain"], {"by": 3, "most": 2}) == Factor(3, 2)
+    assert runner.settings_of(STAGE.backends["plain"], {"most": None}) == Factor()
 
 
 def command(*arguments):

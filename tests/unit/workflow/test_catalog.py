@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from workflow import catalog, footage
+from workflow import catalog, footage, layout
 from workflow.catalog import Catalog, Clip, Note, Row, Seen, Video
 from workflow.errors import ConfigError, ContractError, ToolError
+from workflow.stage import File
+from workflow.stages import PIPELINE
+from workflow.stages.frames import Frames
 
 FACTS = {"fps": "25/1", "width": 64, "height": 48, "codec": "h264 yuv420p"}
 
@@ -177,6 +180,9 @@ def tree(tmp_path):
         "f/notes.txt",
         "f/x[1].mkv",
         "work/out.mp4",
+        "train/sample.mp4",
+        "synthetic/walk.mp4",
+        "training/e.mp4",
         "d.mp4",
     ]
     for name in names:
@@ -190,11 +196,21 @@ def test_find_takes_folders_globs_and_files(tree):
     assert footage.find(["f"], tree) == (["f/a.mp4", "f/deep/b.MOV", "f/x[1].mkv"], ["f/videos.csv"])
     assert footage.find(["f/*.mp4"], tree)[0] == ["f/a.mp4"]
     assert footage.find(["f/**/*"], tree)[0] == ["f/a.mp4", "f/deep/b.MOV", "f/x[1].mkv"]
+    assert footage.find(["**/*.mp4"], tree)[0] == ["d.mp4", "f/a.mp4", "training/e.mp4"]
     assert footage.find(["f/x[1].mkv", "d.mp4", "d.mp4"], tree)[0] == ["d.mp4", "f/x[1].mkv"]
-    assert footage.find(["."], tree)[0] == ["d.mp4", "f/a.mp4", "f/deep/b.MOV", "f/x[1].mkv"]
+    assert footage.find(["."], tree)[0] == ["d.mp4", "f/a.mp4", "f/deep/b.MOV", "f/x[1].mkv", "training/e.mp4"]
+    assert footage.find(["synthetic", "train/*.mp4"], tree)[0] == ["synthetic/walk.mp4", "train/sample.mp4"]
     assert footage.find(["../" + tree.name + "/d.mp4"], tree)[0] == ["d.mp4"]
     outside = footage.find([str(tree / "d.mp4")], tree / "f")[0]
     assert outside == [str(tree / "d.mp4")]
+
+
+def test_what_stages_write_is_no_footage():
+    """The working directory may be given as footage: a sampled video in it is not."""
+    paths = [port.path for stage in PIPELINE for port in stage.outputs if isinstance(port, File)]
+    paths += [layout.artifact(Frames), layout.log("a", "b"), layout.benchmark("a", "b")]
+    paths += [str(path) for path in (layout.CATALOG, layout.SNAPSHOT, layout.manifest("s"), layout.SYNTHETIC / "x")]
+    assert {path.split("/")[0] for path in paths} == footage.OUTPUT_FOLDERS
 
 
 def test_find_says_where_it_looked(tree):

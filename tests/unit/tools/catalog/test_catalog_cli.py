@@ -6,6 +6,7 @@ import pytest
 
 from tools.catalog import cli, scan
 from workflow import catalog, store
+from workflow.config import parse
 from workflow.errors import ToolError
 from workflow.stages.frames import Frames
 
@@ -60,6 +61,13 @@ def test_add_uses_the_settings_of_the_last_run(taken, footage, capsys):
     state = catalog.read()
     rows = state.by_video()[state.files["more/-new.mp4"].sha256]
     assert [row.clip.frames for row in rows] == [8, 8, 9]
+
+
+def test_add_before_the_first_run_takes_the_defaults_of_the_configuration(footage, capsys):
+    footage("plain.mp4")
+    run(capsys, "add", "footage")
+    wanted = parse({"videos": ["footage"]}).catalog_settings()
+    assert {**catalog.read().settings, "videos": ["footage"]} == wanted
 
 
 def test_withdraw_a_clip_and_a_video(taken, capsys):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[4]
 
 
 def sync(**changed):
-    return scan.sync(scan.Settings(**{"videos": ["footage"], **changed}))
+    return scan.sync(scan.Settings(**{"videos": ["footage"], "splits": {"train": 1.0}, **changed}))
 
 
 def manifests():
@@ -170,6 +170,19 @@ def test_a_split_asked_for_later_moves_the_clips_to_a_new_shard(footage):
     assert catalog.LOG.read_bytes() == log
 
 
+def test_settings_that_come_too_late_are_told(footage, caplog):
+    footage("plain.mp4")
+    before = sync()
+    assert not caplog.messages or "was" not in caplog.text
+    after = sync(max_clip_frames=10, subjects=2)
+    assert "max_clip_frames is 10, was 300: holds for videos that are new from now on" in caplog.text
+    assert "subjects is" not in caplog.text
+    assert before.rows.items() <= after.rows.items()
+    caplog.clear()
+    sync(max_clip_frames=10, subjects=2)
+    assert "was" not in caplog.text
+
+
 def test_different_notes_about_the_same_bytes_are_a_fault(footage):
     footage("plain.mp4", "a.mp4")
     footage("plain.mp4", "b.mp4")
@@ -192,7 +205,7 @@ def test_more_subjects_later_make_clips_in_new_shards(footage):
 
 def test_a_dry_run_writes_only_the_log_it_is_asked_for(footage, tmp_path):
     footage("plain.mp4")
-    planned = scan.sync(scan.Settings(["footage"]), into=tmp_path / "planned.jsonl")
+    planned = scan.sync(scan.Settings(["footage"], splits={"train": 1.0}), into=tmp_path / "planned.jsonl")
     assert not catalog.LOG.exists()
     assert not Path("work").exists()
     assert catalog.read(tmp_path / "planned.jsonl") == planned
@@ -202,7 +215,7 @@ def test_a_dry_run_writes_only_the_log_it_is_asked_for(footage, tmp_path):
 def test_a_killed_run_leaves_nothing_and_the_next_does_not_look_twice(footage, monkeypatch):
     footage("plain.mp4")
     footage("other.mp4")
-    undisturbed = scan.sync(scan.Settings(["footage"]), into=Path("undisturbed.jsonl"))
+    undisturbed = scan.sync(scan.Settings(["footage"], splits={"train": 1.0}), into=Path("undisturbed.jsonl"))
     looked = []
     whole = scan.look
 
