@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from model_zoo.diffusion.config import MimoConfig
+from model_zoo.diffusion.config import MimoConfig, from_json, to_json
 from workflow import layout
 from workflow.errors import ToolError
 
@@ -172,6 +173,23 @@ def paper() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {"tiny": tiny, "small": small, "paper": paper}
+
+
+def as_json(config: TrainConfig) -> dict[str, Any]:
+    """A run as it is saved with the checkpoint."""
+    flat = {item.name: getattr(config, item.name) for item in dataclasses.fields(config)}
+    return {**flat, "model": to_json(config.model)}
+
+
+def of_json(data: Mapping[str, Any]) -> TrainConfig:
+    """The run that `as_json` gave, read from a file.
+
+    Raises:
+        TypeError: A key is unknown.
+    """
+    limits = {name: (low, high) for name, (low, high) in data["limits"].items()}
+    made = {"model": from_json(data["model"]), "limits": limits, "learning": tuple(data["learning"])}
+    return TrainConfig(**{**data, **made})
 
 
 def named(name: str) -> TrainConfig:

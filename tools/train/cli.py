@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from model_zoo.loading.device import NAMES
+from tools import recipes
 from tools.train import overfit
 from tools.train.diffusion import chosen_device, dataset, resolved
 from workflow.errors import ToolError
 from workflow.stages.body_model import BODY_MODEL
 from workflow.stages.shards import EVERY_SHARD, INDEX
-from workflow.stages.train import CHECKPOINT, TrainParams
+from workflow.stages.train import CHECKPOINT, SETTINGS, TrainParams
 
 _OVERFIT_STEPS = 1000
 
@@ -32,21 +34,34 @@ def main(argv: list[str]) -> int:
     check.add_argument("--clip", default="", help="clip id; the first one unless given")
     check.add_argument("--steps", type=int, default=_OVERFIT_STEPS, help="of the denoiser")
     check.add_argument("--device", choices=NAMES, default=TrainParams.device)
-    for command in (explain, check):
-        command.add_argument("--recipe", default=TrainParams.recipe)
-        command.add_argument("--seed", type=int, default=TrainParams.seed)
+    explain.add_argument("--recipe", help="as the recipe says; unless given, the run in train/ where there is one")
+    explain.add_argument("--seed", type=int, help="of the run; unless given, that of the run in train/")
+    check.add_argument("--recipe", default=TrainParams.recipe)
+    check.add_argument("--seed", type=int, default=TrainParams.seed)
     options = parser.parse_args(argv)
     shards = sorted(Path().glob(EVERY_SHARD.path.format(split="*", shard="*")))
     if options.command == "overfit":
         return _overfit(options, shards)
     if options.step < 1:
         raise ToolError(f"train explain: step is {options.step}, steps are counted from 1")
-    config = resolved(options.recipe, shards, Path(INDEX.path))
-    windows = dataset(config, shards, Path(INDEX.path))
-    cropped = config.model.identity == "crop"
-    lines = windows.explain(options.seed, options.step - 1, config.batch, cropped=cropped)
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write("\n".join(_explained(options, shards)) + "\n")
     return 0
+
+
+def _explained(options: argparse.Namespace, shards: list[Path]) -> list[str]:
+    """Windows of a step: of the run whose checkpoint is there, or of a recipe."""
+    settings = Path(SETTINGS.path)
+    seed, digest = TrainParams.seed, ""
+    if options.recipe is None and settings.is_file():
+        record = json.loads(settings.read_text())["training"]
+        config, seed, digest = recipes.of_json(record["config"]), record["seed"], record["data"]
+    else:
+        config = resolved(options.recipe or TrainParams.recipe, shards, Path(INDEX.path))
+    windows = dataset(config, shards, Path(INDEX.path))
+    if digest not in ("", windows.digest):
+        raise ToolError(f"train explain: the shards are not those that {settings} was trained on; train again")
+    seed = seed if options.seed is None else options.seed
+    return windows.explain(seed, options.step - 1, config.batch, cropped=config.model.identity == "crop")
 
 
 def _overfit(options: argparse.Namespace, shards: list[Path]) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Windows:
         frames: int,
         min_valid: float,
         *,
-        limits: Mapping[str, tuple[float, float]] | None = None,
+        allowed: Collection[str] | None = None,
         shares: Mapping[str, float] | None = None,
         kinds: Mapping[str, str] | None = None,
         only: str = "",
@@ -92,8 +92,7 @@ class Windows:
             split: Which shards to take.
             frames: Length of a window.
             min_valid: Share of valid frames that a window must have.
-            limits: Smallest and largest value of clips' quality figures, such as "body.reprojection_error"; a clip
-                without the figure is left out.
+            allowed: Ids of the clips that may be taken, see `within`; None takes all.
             shares: Share of the windows by kind of clip; empty takes them as they come.
             kinds: Kind of each clip by id, "real" or "synthetic"; needed with `shares`.
             only: Id of a clip; all others are left out. Empty takes all.
@@ -119,7 +118,7 @@ class Windows:
                 if only and clip.id != only:
                     continue
                 seen = valid[clip.start : clip.start + clip.length]
-                good = within(clip.quality, limits or {})
+                good = allowed is None or clip.id in allowed
                 starts = usable_starts(seen, frames, min_valid) if good else np.zeros(0, np.int64)
                 rows.append(f"{clip.id} {clip.digest} {shard.attributes['profile']}")
                 if len(starts):
@@ -129,7 +128,7 @@ class Windows:
         if not self.sources:
             raise ToolError(
                 f"train: no clip of split {split!r} has {frames} frames in a row of which {min_valid:.0%} are valid "
-                f"and keeps the recipe's limits ({skipped} clips looked at); add videos, or see the report for why "
+                f"and keeps the limits ({skipped} clips looked at); add videos, or see the report for why "
                 "clips are rejected"
             )
         if skipped:
@@ -257,9 +256,10 @@ def usable_starts(valid: np.ndarray, frames: int, min_valid: float) -> np.ndarra
     return np.flatnonzero(counts >= max(1, np.ceil(min_valid * length)))
 
 
-def within(quality: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> bool:
+def within(figures: Mapping[str, float | None], limits: Mapping[str, tuple[float, float]]) -> bool:
     """Whether a clip has every limited figure, and within its limits."""
-    return all(name in quality and low <= quality[name] <= high for name, (low, high) in limits.items())
+    values = ((figures.get(name), low, high) for name, (low, high) in limits.items())
+    return all(value is not None and low <= value <= high for value, low, high in values)
 
 
 def _shared(weights: np.ndarray, kinds: list[str], shares: Mapping[str, float]) -> np.ndarray:

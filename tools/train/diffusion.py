@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from pyarrow import parquet
 
 from model_zoo.diffusion import checkpoint, pretrained
 from model_zoo.diffusion.augment import Amounts
-from model_zoo.diffusion.config import frame_size, to_json
+from model_zoo.diffusion.config import frame_size
 from model_zoo.diffusion.mimo import MimoModel
 from model_zoo.diffusion.posing import Poser
 from model_zoo.loading import device
@@ -24,7 +25,7 @@ from tools.recipes import TrainConfig
 from tools.subject import subjects
 from tools.train import ranks
 from tools.train.curve import write_plot, write_table, write_validation
-from tools.train.data import Windows, split_of
+from tools.train.data import Windows, split_of, within
 from tools.train.loop import Rhythm, train
 from tools.train.state import Folder
 from workflow import layout
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 STATE = "state"  # beside the outputs, but none of them: Snakemake deletes outputs before it runs a job again
 _TRAIN_SPLIT, _HELD_OUT_SPLIT = "train", "val"
+_RHYTHM = ("steps", "save_every", "validate_every")  # does not make another run
+_QUALITY = "quality."  # before the names of figures in the index
 
 
 def run(params: TrainParams, inputs: Mapping[str, Path | list[Path]], outputs: Mapping[str, Path]) -> None:
@@ -65,9 +68,7 @@ def _run(
     shards = _paths(inputs["shards"])
     body_path = _paths(inputs["body_model"])[0]
     (index,) = _paths(inputs["index"])
-    config = resolved(params.recipe, shards, index)
-    if not params.augment:
-        config = dataclasses.replace(config, flip=0.0, zoom=1.0, colour=0.0)
+    config = resolved(params.recipe, shards, index, **changes(params))
     windows = dataset(config, shards, index)
     with np.load(body_path) as body:
         arrays = dict(body)
@@ -76,7 +77,7 @@ def _run(
     size = (config.model.height, config.model.width)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, num_vertices=poser.num_vertices))
     settings = {
-        "config": _json(config),
+        "config": {key: value for key, value in recipes.as_json(config).items() if key not in _RHYTHM},
         "seed": params.seed,
         "device": where.type,
         "data": windows.digest,
@@ -96,7 +97,7 @@ def _run(
         params.recipe, where, len(windows), config.model.frames, size[1], size[0], len(windows.sources),
         sum(parameter.numel() for parameter in model.parameters()) / 1e6,
     )  # fmt: skip
-    held_out = _held_out(config, shards, index) if params.validate_every or params.sample_every else None
+    held_out = _held_out(config, shards, index) if config.validate_every or params.sample_every else None
     if held_out is not None:
         held_out.subjects = windows.subjects
     outcome = train(
@@ -106,13 +107,14 @@ def _run(
         model=model,
         accelerator=accelerator,
         seed=params.seed,
-        rhythm=Rhythm(params.steps, params.save_every, params.validate_every, params.sample_every),
+        rhythm=Rhythm(config.steps, config.save_every, config.validate_every, params.sample_every),
         folder=Folder(outputs["checkpoint"].parent / STATE, settings, writes=accelerator.is_main_process),
         held_out=held_out,
     )
     if not accelerator.is_main_process:
         return
-    record = {**settings, "recipe": params.recipe, "steps": params.steps, "packages": provenance.versions()}
+    record = {**settings, "config": recipes.as_json(config), "recipe": params.recipe, "steps": config.steps}
+    record["packages"] = provenance.versions()
     record["processes"] = accelerator.num_processes
     record["params"] = dataclasses.asdict(params)
     with replacing(outputs["checkpoint"]) as weights, replacing(outputs["config"]) as document:
@@ -179,13 +181,23 @@ def choose_learning(model: MimoModel, patterns: Sequence[str]) -> None:
         parameter.requires_grad_(any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
-def resolved(recipe: str, shards: list[Path], index: Path) -> TrainConfig:
-    """The recipe, with the frame size that fits the shards.
+def changes(params: TrainParams) -> dict[str, Any]:
+    """What settings change of a recipe, by name of the recipe's fields."""
+    found: dict[str, Any] = {"shares": params.shares, "limits": params.limits}
+    found = {name: value for name, value in found.items() if value}
+    found |= {name: getattr(params, name) for name in _RHYTHM if getattr(params, name) is not None}
+    if not params.augment:
+        found |= {"flip": 0.0, "zoom": 1.0, "colour": 0.0}
+    return found
+
+
+def resolved(recipe: str, shards: list[Path], index: Path, **changed: Any) -> TrainConfig:
+    """The recipe with some fields changed, and with the frame size that fits the shards.
 
     Raises:
         ToolError: The recipe is unknown, or the shards have nothing for it.
     """
-    config = recipes.named(recipe)
+    config = dataclasses.replace(recipes.named(recipe), **changed)
     pixels = config.model.height * config.model.width
     height, width = frame_size(config.model, *dataset(config, shards, index).size)
     sized = dataclasses.replace(config.model, height=height, width=width)
@@ -205,27 +217,34 @@ def _held_out(config: TrainConfig, shards: list[Path], index: Path) -> Windows |
 
 
 def dataset(config: TrainConfig, shards: list[Path], index: Path, split: str = _TRAIN_SPLIT) -> Windows:
-    """The windows of a split: those a run learns from, or is validated on."""
-    kinds = None
-    if config.shares:
-        table = parquet.read_table(index, columns=["id", "source"]).to_pydict()
-        kinds = dict(zip(table["id"], table["source"]))
+    """The windows of a split: those a run learns from, or is validated on.
+
+    Raises:
+        ToolError: No clip is usable, or the index has no such figure.
+    """
+    kinds, allowed = None, None
+    if config.shares or config.limits:
+        columns = {name: _QUALITY + name for name in config.limits}
+        held = parquet.read_schema(index).names
+        absent = [name for name, column in columns.items() if column not in held]
+        if absent:
+            there = ", ".join(name.removeprefix(_QUALITY) for name in held if name.startswith(_QUALITY))
+            raise ToolError(f"train: limits name {', '.join(absent)}, the index has {there}")
+        rows = parquet.read_table(index, columns=["id", "source", *columns.values()]).to_pylist()
+        kinds = {row["id"]: row["source"] for row in rows}
+        figures = {row["id"]: {name: row[column] for name, column in columns.items()} for row in rows}
+        allowed = {clip for clip, known in figures.items() if within(known, config.limits)}
     return Windows(
         shards,
         split,
         config.model.frames,
         config.min_valid,
-        limits=config.limits,
+        allowed=allowed,
         shares=config.shares,
         kinds=kinds,
         amounts=Amounts(config.flip, config.zoom, config.colour) if split == _TRAIN_SPLIT else Amounts(),
         pixels=config.pixels,
     )
-
-
-def _json(config: TrainConfig) -> dict[str, object]:
-    flat = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return {**flat, "model": to_json(config.model)}
 
 
 def _paths(value: Path | list[Path]) -> list[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Optional
 
 from workflow.stage import Backend, File, Params, Resources, Stage, outside
@@ -20,11 +21,12 @@ VIDEO = File("video", "train/sample.mp4")
 SHEET = File("sheet", "train/sample.png")
 
 RECIPES = ("tiny", "small", "paper")  # those of tools/recipes.py
+SOURCES = ("real", "synthetic")  # column `source` of the index
 
 # What the recipes that do not run on a CPU need (docs/trainer.md); others take what the backend declares.
 _LARGE = {
-    "small": Resources(threads=6, mem_mb=24_000, runtime_min=2_880, gpu_class="gpu-medium"),
-    "paper": Resources(threads=10, mem_mb=48_000, runtime_min=7_200, gpu_class="gpu-large"),
+    "small": Resources(threads=6, mem_mb=32_000, runtime_min=2_880, gpu_class="gpu-medium"),
+    "paper": Resources(threads=10, mem_mb=64_000, runtime_min=7_200, gpu_class="gpu-large"),
 }
 
 
@@ -33,15 +35,17 @@ class TrainParams(Params):
     """Conditional latent video diffusion on windows of the shards."""
 
     recipe: str = "tiny"  # tools/recipes.py
-    steps: int = 60  # of the denoiser; `tiny` trains its decoder for 150 more before. Raising it goes on training
+    steps: Optional[int] = None  # of the denoiser; null takes the recipe's. Raising it goes on training
     seed: int = 0  # another seed, other windows and other noise
     device: str = "auto"  # auto, cpu or cuda
     processes: int = 1  # on one machine, one GPU each; they share a batch, so the data of a step stay the same
     augment: bool = True  # the recipe's random changes of windows; see flip, zoom and colour in tools/recipes.py
     latents: bool = False  # read what the stage `latents` made of the shards with the same recipe; needs augment: false
-    save_every: int = 20  # steps between resumable states, kept in train/state
-    validate_every: int = 20  # steps of the denoiser between losses on the split `val`; 0 for none
+    save_every: Optional[int] = None  # steps between resumable states in train/state; null takes the recipe's
+    validate_every: Optional[int] = None  # steps between losses on the split `val`; 0 for none, null the recipe's
     sample_every: int = 0  # steps of the denoiser between short videos in train/state/<run>/samples; 0 for none
+    shares: dict[str, float] = field(default_factory=dict)  # of windows by source: {real: 0.7, synthetic: 0.3}
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)  # of figures: {body.valid_share: [0.9, 1]}
 
     def faults(self) -> list[str]:
         """Values that cannot work."""
@@ -50,10 +54,16 @@ class TrainParams(Params):
             found.append(f"recipe: is {self.recipe!r}, expected one of {', '.join(RECIPES)}")
         if self.latents and self.augment:
             found.append("latents: is true, expected augment: false with it; latents are of windows as they are")
-        for name, least in (("steps", 1), ("processes", 1), ("save_every", 1), ("validate_every", 0),
-                            ("sample_every", 0), ("seed", 0)):  # fmt: skip
-            if getattr(self, name) < least:
-                found.append(f"{name}: is {getattr(self, name)}, expected at least {least}")
+        found += outside(
+            self, steps=(1, None), processes=(1, None), save_every=(1, None), validate_every=(0, None),
+            sample_every=(0, None), seed=(0, None),
+        )  # fmt: skip
+        for source, share in self.shares.items():
+            if source not in SOURCES or not 0 <= share < math.inf:
+                found.append(f"shares: has {source}: {share}, expected {' and '.join(SOURCES)}, none negative")
+        for figure, (low, high) in self.limits.items():
+            if not low <= high:
+                found.append(f"limits: has {figure}: {low} to {high}, expected the smaller one first")
         return found
 
     def needs(self, declared: Resources) -> Resources:
@@ -134,7 +144,7 @@ STAGE = Stage(
             "train",
             TrainParams,
             Resources(threads=2, mem_mb=6_000, runtime_min=2_880),
-            version=2,
+            version=3,
             weights=("for:train/{recipe}",),
             summary="diffusers",
         )

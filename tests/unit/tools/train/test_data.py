@@ -1,12 +1,16 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
 from model_zoo.diffusion.augment import NONE, Amounts
 from tests import examples
+from tools import recipes
+from tools.train import diffusion
 from tools.train.data import Windows, batches, usable_starts, within
 from workflow.errors import ToolError
+from workflow.stages.train import TrainParams
 
 
 def _mask(text):
@@ -98,13 +102,38 @@ def test_shares_by_source(dataset):
         made({"real": 0.0, "synthetic": 0.0})
 
 
-def test_limits_of_quality_figures(dataset):
+def test_limits_of_quality_figures_of_the_index(dataset, tiny_run):
     assert within({"a.x": 1.0}, {}) and within({"a.x": 1.0}, {"a.x": (1, 2)})
-    assert not within({"a.x": 0.9}, {"a.x": (1, 2)}) and not within({}, {"a.x": (1, 2)})
+    assert not within({"a.x": 0.9}, {"a.x": (1, 2)}) and not within({"a.x": None}, {"a.x": (0, 2)})
+    index = examples.index(dataset["root"])
     clip = Windows(dataset["shards"], "train", 4, 0.5).sources[1].clip
-    name = "frames.sharpness"
-    only = Windows(dataset["shards"], "train", 4, 0.5, limits={name: (clip.quality[name], clip.quality[name])})
-    assert [source.clip.id for source in only.sources] == [clip.id]
+    value = clip.quality["frames.sharpness"]
+
+    def made(**limits):
+        config = dataclasses.replace(
+            tiny_run, limits={name.replace("_", ".", 1): known for name, known in limits.items()}
+        )
+        return diffusion.dataset(config, dataset["shards"], index)
+
+    assert [source.clip.id for source in made(frames_sharpness=(value, value)).sources] == [clip.id]
+    with pytest.raises(ToolError, match="no clip of split 'train'.*keeps the limits"):
+        made(frames_sharpness=(value + 1e9, value + 2e9))
+    with pytest.raises(ToolError, match=r"limits name frames.beauty, the index has .*frames.sharpness"):
+        made(frames_beauty=(0, 1))
+
+
+def test_shares_and_limits_are_settings(dataset, recipe, tiny_run):
+    index = examples.index(dataset["root"])
+    params = TrainParams(shares={"synthetic": 1.0}, limits={"frames.sharpness": (0, 1e9)}, steps=7, augment=False)
+    assert params.faults() == []
+    config = diffusion.resolved("tiny", dataset["shards"], index, **diffusion.changes(params))
+    assert (config.shares, config.limits, config.steps) == (params.shares, params.limits, 7)
+    assert config.save_every == tiny_run.save_every, "null takes the recipe's"
+    assert recipes.of_json(json.loads(json.dumps(recipes.as_json(config)))) == config
+    with pytest.raises(ToolError, match="leave no clip"):
+        diffusion.resolved("tiny", dataset["shards"], index, shares={"real": 1.0, "synthetic": 0.0})
+    wrong = TrainParams(shares={"real": -1.0, "drawn": 1.0}, limits={"a.x": (2, 1)})
+    assert len(wrong.faults()) == 3
 
 
 def test_explain_names_clips_and_frames(windows):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tools import recipes
 from tools.sample import diffusion as sample_backend
 from tools.train import cli
 from tools.train import diffusion as train_backend
@@ -63,7 +64,8 @@ def test_outputs_and_record(trained, dataset):
     outputs, _, _ = trained
     document = json.loads(outputs["config"].read_text())
     assert document["training"]["device"] == "cpu" and document["training"]["steps"] == 2
-    assert document["training"]["processes"] == 1 and document["training"]["params"]["validate_every"] == 20
+    assert document["training"]["processes"] == 1 and document["training"]["config"]["validate_every"] == 20
+    assert document["training"]["config"]["steps"] == 2
     assert document["model"]["num_vertices"] == 144
     assert (document["model"]["height"], document["model"]["width"]) == (36, 32), "the shards' aspect"
     assert len(outputs["curve"].read_text().splitlines()) == 1 + 4 + 2
@@ -158,6 +160,27 @@ def test_explain_names_the_windows_of_a_step(dataset, recipe, monkeypatch, capsy
     assert capsys.readouterr().out.splitlines() == windows.explain(5, 2, 2)
     with pytest.raises(ToolError, match="counted from 1"):
         cli.main(["explain", "--step", "0"])
+
+
+def test_explain_follows_the_run_that_is_there(dataset, recipe, tiny_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(recipes.RECIPES, "tiny", lambda: dataclasses.replace(tiny_run, zoom=1.5))
+    (tmp_path / "shards").symlink_to(dataset["root"] / "shards")
+    params = TrainParams(steps=1, seed=7, augment=False, device="cpu")
+    outputs = _outputs(tmp_path / "train")
+    train_backend.run(params, _inputs(dataset), outputs)
+    monkeypatch.chdir(tmp_path)
+
+    def told(*options):
+        assert cli.main(["explain", "--step", "5", *options]) == 0
+        return capsys.readouterr().out
+
+    assert "enlarged" not in told() and "enlarged" in told("--recipe", "tiny", "--seed", "7")
+    assert told() == told("--seed", "7") != told("--seed", "8")
+    document = json.loads(outputs["config"].read_text())
+    document["training"]["data"] = "0"
+    outputs["config"].write_text(json.dumps(document))
+    with pytest.raises(ToolError, match="the shards are not those"):
+        told()
 
 
 def test_missing_weights_are_named_before_anything_runs(dataset, tmp_path):
