@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import shlex
 import sys
 from pathlib import Path
 
 from tools import runner
+from workflow import layout
 from workflow.errors import ConfigError, ContractError, ToolError
 from workflow.rendered import ANNOTATIONS, ESTIMATED
 from workflow.stage import File, Stage
@@ -75,9 +77,17 @@ def _configure_logging(log: Path | None) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+def _pasteable(name: str, argv: list[str]) -> str:
+    """Command that runs the same job again from anywhere, by hand."""
+    where = shlex.quote(str(Path.cwd())), shlex.quote(str(layout.repository))
+    return f"cd {where[0]} && PYTHONPATH={where[1]} python -m tools {shlex.join([name, *argv])}"
+
+
 def _run_stage(stage: Stage, argv: list[str]) -> None:
     options = parser(stage).parse_args(argv)
     _configure_logging(options.log)
+    if options.log is not None:
+        logging.getLogger("tools").info("%s", _pasteable(stage.name, argv))
     backend = stage.backends[options.backend]
     if options.version is not None and options.version != backend.version:
         raise ToolError(

@@ -1,5 +1,6 @@
 """The runner: what a backend rejects is recorded, what it breaks is not kept, what it is told is checked."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,21 @@ def test_another_version_of_the_code_is_refused(tmp_path):
     code, said = command("body_model", "--version", 999, "--body-model", tmp_path / "x.npz")
     assert code == 1
     assert "was planned for version 999" in said
+
+
+def test_the_first_line_of_a_log_runs_the_job_again(tmp_path):
+    log = tmp_path / "a 'b'.log"
+    clips = tmp_path / "clips.json"
+    clips.write_text("no manifest")
+    code, said = command("frames", "--settings", '{"max_side": null}', "--clips", clips, "--log", log,
+                         "--frames", tmp_path / "x y.zip")  # fmt: skip
+    first, *rest = log.read_text().splitlines()
+    log.unlink()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    again = subprocess.run(["bash", "-c", first], cwd=tmp_path, env={**os.environ, "PATH": path}, check=False)
+    assert again.returncode == code == 1
+    assert log.read_text().splitlines() == [first, *rest]
+    assert "is not a manifest" in rest[-1]
 
 
 def test_an_unknown_name_lists_those_there_are():
