@@ -43,8 +43,8 @@ class MimoConfig:
         max_frames: Longest window the position encoding serves.
         timesteps: Steps of the noise process.
         schedule: "linear" (Ho et al., NeurIPS 2020) or "scaled_linear" (Stable Diffusion).
-        beta_start: First variance of the schedule.
-        beta_end: Last variance of the schedule.
+        beta_start: First variance of the schedule; None takes the published one.
+        beta_end: Last variance of the schedule; None takes the published one.
         scene_prior: How far frames are expected to be from the scene, in standard deviations of the latents; the
             network then answers relative to the best guess this gives (`NoiseSchedule.around`). 0 expects nothing.
         zero_terminal_snr: Whether the last step is pure noise (Lin et al., WACV 2024).
@@ -76,8 +76,8 @@ class MimoConfig:
     max_frames: int = 32
     timesteps: int = 1000
     schedule: str = "scaled_linear"
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
+    beta_start: float | None = None
+    beta_end: float | None = None
     scene_prior: float = 0.0
     zero_terminal_snr: bool = True
     prediction: str = "v_prediction"

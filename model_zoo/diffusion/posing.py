@@ -119,3 +119,22 @@ def unpack_camera(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     intrinsics = torch.stack([fx, zero, cx, zero, fy, cy, zero, zero, one], -1).unflatten(-1, (3, 3))
     return packed[..., :9].unflatten(-1, (3, 3)), packed[..., 9:12], intrinsics
+
+
+def unpacked(poser: Poser, smpl_params: Tensor, betas: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+    """What `StructuredMotionEncoder` draws, from what the re-implementation's encoder is given.
+
+    Args:
+        poser: The body.
+        smpl_params: Shape (B, T, 168), see `pack_pose`, in the world.
+        betas: Shape (1 or B, 10).
+        camera: Shape (B, T, 16), see `pack_camera`; x_camera = R x_world + T.
+
+    Returns:
+        vertices: Shape (B, T, V, 3), m, camera frame.
+        intrinsics: Shape (B, T, 3, 3), px.
+    """
+    pose, transl = unpack_pose(smpl_params)
+    rotation, translation, intrinsics = unpack_camera(camera)
+    vertices = poser(betas.expand(len(pose), -1), pose, transl)
+    return vertices @ rotation.transpose(-1, -2) + translation[..., None, :], intrinsics

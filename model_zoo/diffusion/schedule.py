@@ -47,7 +47,9 @@ class NoiseSchedule:
     def __init__(self, config: MimoConfig) -> None:
         """Tabulate the process of a configuration."""
         make = {"linear": linear_betas, "scaled_linear": scaled_linear_betas}[config.schedule]
-        alpha_bars = torch.cumprod(1 - make(config.timesteps, config.beta_start, config.beta_end), 0)
+        given = {"start": config.beta_start, "end": config.beta_end}
+        given = {name: value for name, value in given.items() if value is not None}
+        alpha_bars = torch.cumprod(1 - make(config.timesteps, **given), 0)
         if config.zero_terminal_snr:
             alpha_bars = zero_terminal_snr(alpha_bars)
         self.alpha_bars = alpha_bars

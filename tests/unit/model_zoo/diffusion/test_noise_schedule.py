@@ -15,10 +15,10 @@ VARIANTS = (
         "zero_terminal_snr": False,
         "prediction": "epsilon",
         "schedule": "linear",
-        "beta_start": 1e-4,
-        "beta_end": 0.02,
     },
+    {"beta_start": 1e-3, "beta_end": 0.01},
 )
+PUBLISHED = {"linear": (1e-4, 0.02), "scaled_linear": (0.00085, 0.012)}  # DDPM, Stable Diffusion
 
 
 def test_linear_is_linspace():
@@ -47,8 +47,8 @@ def test_agrees_with_diffusers(changes):
     ours = NoiseSchedule(config)
     theirs = DDIMScheduler(
         num_train_timesteps=config.timesteps,
-        beta_start=config.beta_start,
-        beta_end=config.beta_end,
+        beta_start=config.beta_start or PUBLISHED[config.schedule][0],
+        beta_end=config.beta_end or PUBLISHED[config.schedule][1],
         beta_schedule=config.schedule,
         clip_sample=False,
         set_alpha_to_one=True,

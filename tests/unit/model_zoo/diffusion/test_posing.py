@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from model_zoo.diffusion.posing import Poser, pack_camera, pack_pose, unpack_camera, unpack_pose
+from model_zoo.diffusion.posing import Poser, pack_camera, pack_pose, unpack_camera, unpack_pose, unpacked
 from tests import examples
 
 
@@ -58,3 +58,17 @@ def test_packed_camera_projects_as_documented():
     x = found[0] @ torch.tensor([0.1, -0.2, 0.3]) + found[1]
     u = packed[12] * x[0] / x[2] + packed[14]
     assert torch.allclose((found[2] @ x)[0] / x[2], u)
+
+
+def test_packed_motion_is_the_body_before_the_camera(poser):
+    generator = torch.Generator().manual_seed(2)
+    pose = 0.2 * torch.randn(2, 3, 72, generator=generator)
+    pose[..., 66:] = 0  # hands have no place
+    transl, betas = torch.randn(2, 3, 3, generator=generator), torch.randn(1, 10, generator=generator)
+    rotation = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).expand(2, 3, 3, 3)  # a quarter turn about z
+    translation = torch.tensor([0.1, 0.2, 3.0]).expand(2, 3, 3)
+    intrinsics = torch.tensor([[50.0, 0, 31], [0, 60, 33], [0, 0, 1]]).expand(2, 3, 3, 3)
+    found, camera = unpacked(poser, pack_pose(pose, transl), betas, pack_camera(rotation, translation, intrinsics))
+    x, y, z = poser(betas.expand(2, -1), pose, transl).unbind(-1)
+    assert torch.allclose(found, torch.stack([-y + 0.1, x + 0.2, z + 3], -1), atol=1e-5)
+    assert torch.equal(camera, intrinsics)
