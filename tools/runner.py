@@ -64,6 +64,7 @@ def run(
     started = time.monotonic()
     backend = stage.backends[name]
     weights = zoo.paths(stage.name, name, backend, params)
+    sums = pins.sums(weights)
     gpus = params.needs(backend.resources).gpus
     if gpus and _wants_gpu(params):
         chosen = device.claim(device.count(), wanted=gpus)
@@ -73,7 +74,7 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
     logger.info("%s/%s v%d: start, settings %s", stage.name, name, backend.version, params)
     if stage.per_clip:
-        frames = _run_clips(stage, name, params, inputs, outputs, weights, annotations)
+        frames = _run_clips(stage, name, params, inputs, outputs, weights, sums, annotations)
     else:
         frames = 0
         importlib.import_module(f"tools.{stage.name}.{name}").run(params, inputs, outputs)
@@ -101,6 +102,7 @@ def _run_clips(
     inputs: Paths,
     outputs: Mapping[str, Path],
     weights: Mapping[str, Path],
+    sums: Mapping[str, str],
     annotations: str,
 ) -> int:
     """Call the backend for every clip that no earlier stage rejected; returns the frames worked through."""
@@ -117,7 +119,6 @@ def _run_clips(
         rows = () if readers else catalog.read_manifest(_one(files["clips"])).clips
         known = None if readers else catalog.read(layout.CATALOG)
         clips = readers[0].clips if readers else tuple(row.id for row in rows)
-        sums = {key: pins.verified(zoo.weight(key), path) for key, path in weights.items()}
         files.update(weights)
         made = provenance.record(stage.name, name, stage.backends[name].version, vars(params), digests, sums)
         exact = records.of(clips) if stage.truth and annotations == TRUTH else {}

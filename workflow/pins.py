@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
@@ -24,14 +24,8 @@ from workflow.zoo import Weight
 
 logger = logging.getLogger(__name__)
 
-_LOCK = "weights.lock.json"
 _KNOWN = ".digests.json"
 _BLOCK = 1 << 22
-
-
-def lock_file(folder: Optional[Path] = None) -> Path:
-    """The user's pins."""
-    return (folder or layout.WEIGHTS) / _LOCK
 
 
 def digest(path: Path, folder: Optional[Path] = None) -> str:
@@ -60,21 +54,20 @@ def digest(path: Path, folder: Optional[Path] = None) -> str:
 
 
 def expected(entry: Weight, folder: Optional[Path] = None) -> str:
-    """Digest that a weight must have: published, or pinned by the user; empty where neither is known."""
-    if entry.sha256:
-        return entry.sha256
-    pinned = _load(lock_file(folder)).get(entry.name)
-    return str(pinned["sha256"]) if isinstance(pinned, dict) else ""
+    """Digest that a weight must have: pinned by the user, or published; empty where neither is known."""
+    return str(zoo.pinned(entry, folder).get("sha256", entry.sha256))
 
 
 def pin(entry: Weight, path: Path, folder: Optional[Path] = None) -> None:
     """Record what a weight is, so that another file is refused from now on."""
     state = {"sha256": digest(path, folder), "bytes": path.stat().st_size, "file": entry.file}
-    _change(lock_file(folder), {entry.name: state})
+    _change(zoo.lock_file(folder), {entry.name: state})
 
 
 def verified(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
     """Digest of a weight file that is what it must be; pins it when nothing is known yet.
+
+    The file that the entry's variable names is the user's own: neither compared nor pinned.
 
     Raises:
         ToolError: It is another file.
@@ -83,10 +76,10 @@ def verified(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
     if fault:
         raise ToolError(fault)
     found = digest(path, folder)
-    if not expected(entry, folder):
+    if not expected(entry, folder) and not zoo.own(entry, path):
         try:
             pin(entry, path, folder)
-            logger.info("%s: sha256 %s recorded in %s", entry.name, found, lock_file(folder))
+            logger.info("%s: sha256 %s recorded in %s", entry.name, found, zoo.lock_file(folder))
         except OSError as error:
             logger.warning("%s: sha256 %s could not be recorded: %s", entry.name, found, error)
     return found
@@ -95,26 +88,35 @@ def verified(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
 def mismatch(entry: Weight, path: Path, folder: Optional[Path] = None) -> str:
     """Message about a file that is not the one expected; empty where it is, or where nothing is known yet."""
     found, wanted = digest(path, folder), expected(entry, folder)
-    if not wanted or found == wanted:
+    if not wanted or found == wanted or zoo.own(entry, path):
         return ""
-    return _MISMATCH.format(name=entry.name, path=path, found=found, wanted=wanted, lock=lock_file(folder))
+    return _MISMATCH.format(name=entry.name, path=path, found=found, wanted=wanted, lock=zoo.lock_file(folder))
+
+
+def sums(weights: Mapping[str, Path]) -> dict[str, str]:
+    """Digests of the files a job opens, by name; those of the manifest are what they must be.
+
+    Raises:
+        ToolError: One is another file.
+    """
+    known = zoo.manifest().weights
+    return {name: verified(known[name], path) if name in known else digest(path) for name, path in weights.items()}
 
 
 def mismatches(choices: Iterable[tuple[str, str, Backend, Params]]) -> list[str]:
     """Messages about weights of chosen backends that are there and are not the ones expected."""
     told: dict[str, str] = {}
     for _, _, backend, params in choices:
-        for name in zoo.names(backend, params):
-            path = zoo.locate(zoo.weight(name))
-            if path is not None:
-                told[name] = mismatch(zoo.weight(name), path)
+        for need in zoo.needs(backend, params):
+            if need.path is not None and need.entry is not None and not need.elsewhere:
+                told[need.name] = mismatch(need.entry, need.path)
     return [message for message in told.values() if message]
 
 
 _MISMATCH = (
     "{name}: {path} has sha256\n    {found}, expected\n    {wanted}\n"
-    "  The file is damaged or another version. Fetch it again (python -m tools zoo fetch {name} --again); if the new "
-    "file is meant, remove its entry from {lock}"
+    "  The file is damaged or another version. Fetch it again (python -m tools zoo fetch {name} --again); if this "
+    "file is meant, pin it in {lock}: python -m tools zoo add {path} --as {name} --mine"
 )
 
 

@@ -161,9 +161,8 @@ def _if_there(pattern: str) -> Callable[..., Paths]:
 def _weights(choice: Choice) -> dict[str, dict[str, str]]:
     """Digests of a backend's weights: another file under the same name makes its stage run again."""
     found = {}
-    for name in zoo.names(choice.backend, choice.params):
-        path = zoo.locate(zoo.weight(name))
-        found[name] = pins.digest(path) if path is not None else "missing"
+    for need in zoo.needs(choice.backend, choice.params):
+        found[need.name] = pins.digest(need.path) if need.path is not None else "missing"
     return {"weights": found} if found else {}
 
 

@@ -24,6 +24,8 @@ MANIFEST = layout.repository / "model_zoo" / "weights.yaml"
 FORMATS = ("torchscript", "state_dict", "safetensors", "onnx", "pickle", "npz", "npy", "obj", "yaml", "darknet", "text")
 _WHOEVER = "for:"  # likewise: see `names`
 _FILE = "file:"  # in `Backend.weights`: a file of the weights folder that a setting names
+_AT = "at:"  # in `Backend.weights`: a file elsewhere, in a checkout that a setting names
+_LOCK = "weights.lock.json"
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,25 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class Need:
+    """A file that a backend needs under its settings.
+
+    Attributes:
+        name: Its name in the manifest; for a file that a setting names, the file's where the manifest does not know it.
+        entry: Its entry of the manifest; None for a file that is not in it.
+        path: Where it is; None where it is not there.
+        expected: Where it is expected.
+        elsewhere: Whether it belongs to a checkout, into which nothing is fetched.
+    """
+
+    name: str
+    entry: Optional[Weight]
+    path: Optional[Path]
+    expected: Path
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True)
 class Lack:
     """A weight file that a chosen backend needs and that is not there.
 
@@ -99,6 +120,7 @@ class Lack:
         path: Where the file is expected.
         weight: Its entry; None for a file that a setting names and the manifest does not know.
         fault: What is wrong with a file that is there; empty where it is absent.
+        elsewhere: Whether it belongs to a checkout, into which nothing is fetched.
     """
 
     stage: str
@@ -106,6 +128,7 @@ class Lack:
     path: Path
     weight: Optional[Weight]
     fault: str = ""
+    elsewhere: bool = False
 
 
 def read(path: Path) -> Manifest:
@@ -149,26 +172,79 @@ def weight(name: str) -> Weight:
         raise ToolError(f"{name!r} is not in {MANIFEST.name}; `python -m tools zoo list` shows what is") from None
 
 
-def names(backend: Backend, params: Params) -> list[str]:
-    """Manifest names of the weights that a backend needs under its settings.
+def needs(backend: Backend, params: Params) -> list[Need]:
+    """Files that a backend needs under its settings.
 
     A declared name may hold settings in braces: "sapiens-depth-{size}". "for:train/{recipe}" stands for all weights
-    that list the name behind the colon among those who need them, which may be none.
+    that list the name behind the colon among those who need them, which may be none. "file:{file}" is a file of the
+    weights folder; an empty setting names none. "at:{checkout}/data/x" is a file outside of it.
     """
-    found: list[str] = []
-    for name in (name.format(**vars(params)) for name in backend.weights):
+    found: list[Need] = []
+    for template in backend.weights:
+        name = template.format(**vars(params))
         if name.startswith(_WHOEVER):
             who = name[len(_WHOEVER) :]
-            found += [entry.name for entry in manifest().weights.values() if who in entry.backends]
-        elif not name.startswith(_FILE):
-            found.append(name)
+            found += [_declared(entry) for entry in manifest().weights.values() if who in entry.backends]
+        elif name.startswith(_FILE):
+            found += [_in_folder(name[len(_FILE) :])] if name != _FILE else []
+        elif name.startswith(_AT):
+            told = template[len(_AT) :].replace("{", "").replace("}", "")
+            found.append(_in_checkout(told, Path(name[len(_AT) :]).expanduser()))
+        else:
+            found.append(_declared(weight(name)))
     return found
 
 
-def _named_files(backend: Backend, params: Params) -> list[str]:
-    """Files of the weights folder that settings name; empty settings name none."""
-    filled = (name.format(**vars(params)) for name in backend.weights)
-    return [name[len(_FILE) :] for name in filled if name.startswith(_FILE) and name != _FILE]
+def _declared(entry: Weight) -> Need:
+    return Need(entry.name, entry, locate(entry), places(entry)[0])
+
+
+def _in_folder(file: str) -> Need:
+    path = layout.WEIGHTS / file
+    entry = next((entry for entry in manifest().weights.values() if entry.file == file), None)
+    return Need(entry.name if entry else file, entry, path if path.is_file() else None, path)
+
+
+def _in_checkout(name: str, path: Path) -> Need:
+    """A file of a checkout keeps its own name, so that it may be another version than ours of the same name."""
+    entry = next((entry for entry in manifest().weights.values() if Path(entry.file).name == path.name), None)
+    return Need(name, entry, path if path.is_file() else None, path, elsewhere=True)
+
+
+def names(backend: Backend, params: Params) -> list[str]:
+    """Manifest names of the files that a backend needs under its settings; see `needs`."""
+    return [need.name for need in needs(backend, params) if need.name in manifest().weights]
+
+
+def own(entry: Weight, path: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a file is the one that the entry's variable names: the user's own, whatever is published or pinned."""
+    return bool(entry.variable and environ.get(entry.variable)) and path == places(entry, environ)[0]
+
+
+def lock_file(folder: Optional[Path] = None) -> Path:
+    """The user's pins."""
+    return (folder or layout.WEIGHTS) / _LOCK
+
+
+def pinned(entry: Weight, folder: Optional[Path] = None) -> dict[str, Any]:
+    """What the user's lock file says of a weight: `sha256` and `bytes`; empty where it says nothing.
+
+    Raises:
+        ToolError: The lock file cannot be read.
+    """
+    path = lock_file(folder)
+    try:
+        found = json.loads(path.read_text()).get(entry.name, {})
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError):
+        raise ToolError(f"{path}: is not JSON; mend or remove it") from None
+    return found if isinstance(found, dict) else {}
+
+
+def size(entry: Weight, folder: Optional[Path] = None) -> Optional[int]:
+    """Bytes that a weight must have: pinned by the user, or published; None where neither is known."""
+    return pinned(entry, folder).get("bytes", entry.bytes)
 
 
 def hub_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -200,7 +276,7 @@ def locate(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optio
 
 
 def paths(stage: str, backend_name: str, backend: Backend, params: Params) -> dict[str, Path]:
-    """Paths of a backend's weights by name.
+    """Paths of the files that a backend needs, by name.
 
     Raises:
         ToolError: Some are not there; says which, and how to get them.
@@ -208,7 +284,7 @@ def paths(stage: str, backend_name: str, backend: Backend, params: Params) -> di
     lacks = lacking([(stage, backend_name, backend, params)])
     if lacks:
         raise ToolError(explain(lacks))
-    return {name: path for name in names(backend, params) if (path := locate(weight(name))) is not None}
+    return {need.name: need.path for need in needs(backend, params) if need.path is not None}
 
 
 def lacking(choices: Iterable[tuple[str, str, Backend, Params]]) -> list[Lack]:
@@ -219,19 +295,15 @@ def lacking(choices: Iterable[tuple[str, str, Backend, Params]]) -> list[Lack]:
     """
     found = []
     for stage, name, backend, params in choices:
-        for wanted in names(backend, params):
-            entry = weight(wanted)
-            path = locate(entry)
-            if path is None:
-                found.append(Lack(stage, name, places(entry)[0], entry))
-            elif entry.bytes is not None and path.stat().st_size != entry.bytes:
-                fault = f"has {path.stat().st_size} bytes, expected {entry.bytes}"
-                found.append(Lack(stage, name, path, entry, fault))
-        for file in _named_files(backend, params):
-            path = layout.WEIGHTS / file
-            if not path.is_file():
-                entries = [entry for entry in manifest().weights.values() if entry.file == file]
-                found.append(Lack(stage, name, path, entries[0] if entries else None))
+        for need in needs(backend, params):
+            if need.path is None:
+                found.append(Lack(stage, name, need.expected, need.entry, elsewhere=need.elsewhere))
+                continue
+            if need.entry is None or need.elsewhere or own(need.entry, need.path):
+                continue
+            wanted, has = size(need.entry), need.path.stat().st_size
+            if wanted is not None and has != wanted:
+                found.append(Lack(stage, name, need.path, need.entry, f"has {has} bytes, expected {wanted}"))
     return found
 
 
@@ -242,12 +314,19 @@ def explain(lacks: Iterable[Lack]) -> str:
         lines.append(f"  stages.{lack.stage}, backend {lack.backend}: {lack.path} {lack.fault or 'is not there'}")
         entry = lack.weight
         if entry is None:
-            lines.append("    put it there, or name another file in the settings")
+            where = "see docs/research-backends.md" if lack.elsewhere else "or name another file in the settings"
+            lines.append(f"    put it there, {where}")
             continue
         lines.append(f"    {entry.title}; licence: {entry.licence}")
         if entry.form:
             lines.append(f"    {entry.form}")
         lines.append(f"    from {entry.page or next(iter(entry.urls), 'its authors')}")
         command = f"add {Path(entry.file).name} --as" if entry.form or not (entry.urls or entry.archive) else "fetch"
-        lines.append(f"    python -m tools zoo {command} {entry.name}")
+        lines.append(
+            f"    python -m tools zoo {command} {entry.name}{' --again' if lack.fault and command == 'fetch' else ''}"
+        )
+        if lack.elsewhere:
+            lines.append(f"    and then: install -D {layout.WEIGHTS / entry.file} {lack.path}")
+        elif lack.fault:
+            lines.append(f"    or, if this file is meant: python -m tools zoo add {lack.path} --as {entry.name} --mine")
     return "\n".join(lines)

@@ -1,5 +1,7 @@
 """A run that lacks weights says so before anything starts; one that has them is planned with the right needs."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.bench.plan import catalogued as fill
+from workflow import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """\
@@ -39,10 +42,15 @@ def snakemake(place, *arguments, settings=""):
 
 
 def put(place, *files):
+    """Write stand-ins and pin them, as `zoo add --mine` does."""
+    lock = {}
     for file in files:
         path = place / "weights" / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.encode())
+        (entry,) = (entry for entry in zoo.manifest().weights.values() if entry.file == file)
+        lock[entry.name] = {"sha256": hashlib.sha256(file.encode()).hexdigest(), "bytes": len(file)}
+    (place / "weights" / "weights.lock.json").write_text(json.dumps(lock))
 
 
 ALL = (
@@ -69,7 +77,8 @@ def test_a_run_without_weights_does_not_start(place):
 
 def test_a_run_with_other_weights_than_pinned_does_not_start(place):
     put(place, *ALL)
-    (place / "weights" / "weights.lock.json").write_text(f'{{"big-lama": {{"sha256": "{"0" * 64}"}}}}')
+    lock = place / "weights" / "weights.lock.json"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "big-lama": {"sha256": "0" * 64, "bytes": 11}}))
     code, output = snakemake(place)
     assert code != 0
     assert "Traceback" not in output and "rule " not in output

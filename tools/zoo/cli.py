@@ -33,13 +33,14 @@ def main(argv: list[str]) -> int:
     put = commands.add_parser("add", help="take over a file you downloaded yourself")
     put.add_argument("file", type=Path)
     put.add_argument("--as", dest="name", help="its name in the list, where the file's own name does not tell")
+    put.add_argument("--mine", action="store_true", help="take it although it is not the published one, and pin it")
     commands.add_parser("licences", help="terms of every file").add_argument("names", nargs="*", help=names)
     options = parser.parse_args(argv)
     manifest = zoo.read(options.manifest)
     folder: Path = options.folder
     if options.command == "add":
         entry = _entry(manifest, options.name) if options.name else fetch.entry_for(manifest, options.file)
-        logger.info("%s: %s", entry.name, fetch.add(entry, options.file, folder))
+        logger.info("%s: %s", entry.name, fetch.add(entry, options.file, folder, options.mine))
         return 0
     chosen = fetch.select(manifest, options.names) if options.names else list(manifest.weights.values())
     if options.command == "list":
@@ -96,8 +97,9 @@ def _check(chosen: list[Weight], folder: Path, everything: bool) -> int:
             continue
         known = bool(pins.expected(entry, folder))
         try:
-            if entry.bytes is not None and path.stat().st_size != entry.bytes:
-                raise ToolError(f"{entry.name}: {path} has {path.stat().st_size} bytes, expected {entry.bytes}")
+            size, wanted = path.stat().st_size, zoo.size(entry, folder)
+            if wanted not in (None, size) and not zoo.own(entry, path):
+                raise ToolError(f"{entry.name}: {path} has {size} bytes, expected {wanted}")
             pins.verified(entry, path, folder)
             rows.append((entry.name, "as expected" if known else "recorded now", str(path)))
         except ToolError as error:

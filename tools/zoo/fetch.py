@@ -12,7 +12,7 @@ from typing import Optional
 
 from tools.zoo import unpack
 from tools.zoo.download import Wanted, download
-from workflow import pins
+from workflow import pins, zoo
 from workflow.errors import ToolError
 from workflow.store import replacing
 from workflow.zoo import Manifest, Weight
@@ -78,7 +78,7 @@ def fetch(manifest: Manifest, entry: Weight, folder: Path, again: bool = False) 
         return target
     if entry.form:
         raise ToolError(by_hand(entry, folder))
-    wanted = Wanted(entry.bytes, pins.expected(entry, folder))
+    wanted = Wanted(zoo.size(entry, folder), pins.expected(entry, folder))
     if entry.archive:
         _from_archive(manifest, entry, folder)
     elif entry.urls:
@@ -115,18 +115,26 @@ def _from_archive(manifest: Manifest, entry: Weight, folder: Path) -> None:
         packed.unlink()
 
 
-def add(entry: Weight, file: Path, folder: Path) -> Path:
+def add(entry: Weight, file: Path, folder: Path, mine: bool = False) -> Path:
     """Copy a file of the user's to where it belongs, once it is known to be the right one.
+
+    Args:
+        entry: What it is.
+        file: The file.
+        folder: Weights folder.
+        mine: Take it whatever is published or pinned, and pin it.
 
     Raises:
         ToolError: It is another file than the one expected.
     """
     if not file.is_file():
         raise ToolError(f"{file}: is no file")
-    size = file.stat().st_size
-    if entry.bytes is not None and size != entry.bytes:
-        raise ToolError(f"{file}: has {size} bytes, {entry.name} has {entry.bytes}")
+    size, wanted = file.stat().st_size, zoo.size(entry, folder)
     target = folder / entry.file
+    if mine:
+        pins.pin(entry, file, folder)
+    elif wanted is not None and size != wanted:
+        raise ToolError(f"{file}: has {size} bytes, {entry.name} has {wanted}; --mine takes it all the same")
     fault = pins.mismatch(entry, file, folder)
     if fault:
         raise ToolError(fault)

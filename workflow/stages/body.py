@@ -113,12 +113,25 @@ STAGE = Stage(
             "body", SmplifyParams, Resources(threads=1, mem_mb=2_000), version=2, summary="reprojection fit"
         ),
         "easymocap_fit": Backend(
-            "body", EasymocapFitParams, Resources(threads=1, mem_mb=2_500), summary="EasyMocap's objective and solver"
+            "body",
+            EasymocapFitParams,
+            Resources(threads=1, mem_mb=2_500),
+            weights=("file:{regressor}", "file:{gmm}"),
+            summary="EasyMocap's objective and solver",
         ),
         "easymocap": Backend(
             "body",
             EasymocapParams,
             Resources(threads=2, mem_mb=8_000, gpu_class="gpu-small"),
+            weights=(
+                "at:{checkout}/apps/mocap/run.py",
+                "at:{checkout}/data/models/pose_hrnet_w48_384x288.pth",
+                "at:{checkout}/models/pare/data/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt",
+                "at:{checkout}/models/pare/data/pare/checkpoints/pare_w_3dpw_config.yaml",
+                "at:{checkout}/models/pare/data/smpl_mean_params.npz",
+                "at:{checkout}/models/pare/data/body_models/smpl/SMPL_NEUTRAL.pkl",
+                "at:{checkout}/models/J_regressor_body25.npy",
+            ),
             summary="EasyMocap's emc, in a checkout of it",
         ),
         "pare": Backend(

@@ -142,6 +142,11 @@ STAGE = Stage(
             "core",
             EasymocapParams,
             Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
+            weights=(
+                "at:{checkout}/apps/preprocess/extract_keypoints.py",
+                "at:{checkout}/data/models/yolov4.weights",
+                "at:{checkout}/data/models/pose_hrnet_w48_384x288.pth",
+            ),
             summary="EasyMocap's yolo-hrnet, in a checkout of it",
         ),
         "dwpose": Backend(

@@ -1,5 +1,6 @@
 """The runner hands weights to backends, checks them, and writes down which ones they were."""
 
+import dataclasses
 import json
 import warnings
 import zipfile
@@ -10,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not in this environment", 
 
 from tests import examples
 from tools import device, runner
-from workflow import layout, pins, store
+from workflow import layout, pins, store, zoo
 from workflow.errors import ToolError
 from workflow.stages import STAGES
 from workflow.stages.crop import Crop
@@ -32,6 +33,8 @@ def weights(tmp_path, monkeypatch):
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.script(Same()).save(str(folder / "big-lama.pt"))
     monkeypatch.setattr(layout, "WEIGHTS", folder)
+    stand_in = dataclasses.replace(zoo.weight("big-lama"), bytes=None, sha256="")  # nothing is published of it
+    monkeypatch.setitem(zoo.manifest().weights, "big-lama", stand_in)
     monkeypatch.delenv("LAMA_MODEL", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return folder
@@ -59,10 +62,19 @@ def test_weights_are_in_the_provenance_and_pinned(weights, inputs, tmp_path):
 
 def test_other_weights_under_the_same_name_are_refused(weights, inputs, tmp_path):
     run(inputs, tmp_path / "scene.zip", device="cpu")
-    (weights / "big-lama.pt").write_bytes((weights / "big-lama.pt").read_bytes() + b" ")
+    (weights / "big-lama.pt").write_bytes((weights / "big-lama.pt").read_bytes()[:-1] + b"x")
     with pytest.raises(ToolError, match=r"big-lama: .* has sha256(.|\n)*expected(.|\n)*zoo fetch big-lama --again"):
         run(inputs, tmp_path / "again.zip", device="cpu")
     assert not (tmp_path / "again.zip").exists()
+
+
+def test_a_task_checks_its_weights_too(weights, tmp_path):
+    (weights / "SMPL_NEUTRAL.pkl").write_bytes(b"no body")
+    (weights / "weights.lock.json").write_text(json.dumps({"smpl-neutral": {"sha256": "0" * 64}}))
+    stage = STAGES["body_model"]
+    params = stage.backends["smpl"].params()
+    with pytest.raises(ToolError, match=r"smpl-neutral: (.|\n)*damaged or another version"):
+        runner.run(stage, "smpl", params, {}, {"body_model": tmp_path / "body.npz"})
 
 
 def test_missing_weights_are_said(weights, inputs, tmp_path):

@@ -1,6 +1,8 @@
 import dataclasses
+import itertools
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,8 @@ def test_every_entry_is_complete():
     for entry in entries.values():
         assert entry.format in zoo.FORMATS, entry.name
         assert entry.licence, entry.name
+        assert entry.citation, entry.name
+        assert not entry.sha256 or re.fullmatch("[0-9a-f]{64}", entry.sha256), entry.name
         assert entry.page.startswith("https://"), entry.name
         assert entry.urls or entry.form or entry.archive in zoo.manifest().archives, entry.name
         assert not Path(entry.file).is_absolute()
@@ -66,19 +70,56 @@ def test_backends_name_weights_that_list_them(stage):
             template.format(**dict.fromkeys(sizes, ""))
 
 
-def test_every_backend_a_weight_lists_is_declared_or_planned():
-    planned = {
-        "keypoints/hrnet",
-        "keypoints/easymocap",
-        "body/easymocap",
-        "body/pare",
-        "parsing/schp",
-        "train/small",  # recipes
-        "train/paper",
+def every(backend):
+    """Settings of a backend in all that decides about weights: sizes, recipes, and files named by settings."""
+    choices = {"size": ("0.3b", "0.6b", "1b", "2b"), "recipe": ("tiny", "small", "paper")}
+    given = {key: values for key, values in choices.items() if hasattr(backend.params(), key)}
+    files = {
+        template[len("file:{") : -1]: [entry.file for entry in zoo.manifest().weights.values()]
+        for template in backend.weights
+        if template.startswith("file:")
     }
-    declared = {f"{stage.name}/{name}" for stage in STAGES.values() for name in stage.backends}
-    listed = {name for entry in zoo.manifest().weights.values() for name in entry.backends}
-    assert listed <= declared | planned
+    for values in itertools.product(*given.values(), *files.values()):
+        yield dataclasses.replace(backend.params(), **dict(zip([*given, *files], values)))
+
+
+def needed(backend):
+    """Manifest names of all that a backend can open, by its declaration; of files named by settings, all."""
+    found = set()
+    for template in backend.weights:
+        alone = dataclasses.replace(backend, weights=(template,))
+        for params in every(alone):
+            if not params.faults() or template.startswith("file:"):
+                found |= {need.entry.name for need in zoo.needs(alone, params) if need.entry is not None}
+    return found
+
+
+def test_what_a_weight_lists_and_what_a_backend_declares_is_the_same():
+    """Both ways: nothing is needed that does not list who needs it, and nobody is listed who does not need it."""
+    listed = {}
+    for entry in zoo.manifest().weights.values():
+        for who in entry.backends:
+            listed.setdefault(who, set()).add(entry.name)
+    declared = {}
+    for stage in STAGES.values():
+        for name, backend in stage.backends.items():
+            if any(template.startswith("for:") for template in backend.weights):
+                continue  # declared by the list itself, and checked against the recipes below
+            found = needed(backend)
+            if any(template.startswith("file:") for template in backend.weights):
+                # A setting may name any file; of those in the manifest the listed ones are meant.
+                fixed = dataclasses.replace(
+                    backend, weights=tuple(t for t in backend.weights if not t.startswith("file:"))
+                )
+                assert listed.get(f"{stage.name}/{name}", set()) <= found
+                found = needed(fixed) | listed.get(f"{stage.name}/{name}", set())
+            if found:
+                declared[f"{stage.name}/{name}"] = found
+    recipes = {who for who in listed if who.startswith("train/")}
+    assert recipes == {"train/small", "train/paper"}
+    # EasyMocap finds YOLOv5 itself, through torch.hub.
+    declared["body/easymocap"] = declared["body/easymocap"] | {"yolov5m"}
+    assert {who: names for who, names in listed.items() if who not in recipes} == declared
 
 
 def test_settings_choose_the_weights():
@@ -147,6 +188,77 @@ def test_a_file_of_the_wrong_size_counts_as_missing(folder):
     assert lack.fault == "has 5 bytes, expected 257717640"
 
 
+def test_published_sums_hold_unless_the_user_pins_another_file(folder):
+    entry = zoo.weight("yolox-l")
+    path = put(folder / entry.file, b"mine")
+    needs = [("keypoints", "dwpose", Backend("onnx", Params, weights=("yolox-l",)), Params())]
+    with pytest.raises(ToolError, match=r"expected\n    7860ae79de6c89a3(.|\n)*--as yolox-l --mine"):
+        pins.verified(entry, path)
+    assert zoo.lacking(needs)[0].fault == "has 4 bytes, expected 216746733"
+    assert "zoo fetch yolox-l --again\n" in zoo.explain(zoo.lacking(needs))
+    assert "zoo add" in zoo.explain(zoo.lacking(needs)) and "--as yolox-l --mine" in zoo.explain(zoo.lacking(needs))
+    pins.pin(entry, path)
+    assert pins.verified(entry, path) == pins.digest(path)
+    assert zoo.lacking(needs) == [] and pins.mismatches(needs) == []
+    put(path, b"other")
+    assert zoo.lacking(needs)[0].fault == "has 5 bytes, expected 4"
+
+
+def test_the_file_that_a_variable_names_is_the_users_own(folder, monkeypatch):
+    entry = zoo.weight("big-lama")
+    needs = [("scene", "lama", Backend("networks", Params, weights=("big-lama",)), Params())]
+    monkeypatch.setenv("LAMA_MODEL", str(put(folder / "mine.pt", b"mine")))
+    assert zoo.lacking(needs) == [] and pins.mismatches(needs) == []
+    for known in (entry, dataclasses.replace(entry, sha256="")):
+        assert pins.verified(known, folder / "mine.pt") == pins.digest(folder / "mine.pt")
+    assert not zoo.lock_file().exists()
+    assert pins.mismatch(entry, put(folder / entry.file))  # what lies in the folder is held to what is published
+
+
+def test_a_lock_file_that_is_damaged_is_said(folder):
+    put(zoo.lock_file(), b"{")
+    with pytest.raises(ToolError, match="weights.lock.json: is not JSON"):
+        pins.expected(zoo.weight("midas-small"))
+
+
+def test_files_that_settings_name_are_known_by_the_manifest(folder):
+    """SMPL's file and detectron2's are named by settings; they are checked and written down like all others."""
+    backend = Backend("core", Sized, weights=("file:{file}",))
+    smpl = put(folder / "SMPL_NEUTRAL.pkl", b"body")
+    chosen = [("body_model", "smpl", backend, Sized(file="SMPL_NEUTRAL.pkl"))]
+    assert zoo.paths(*chosen[0]) == {"smpl-neutral": smpl}
+    first = pins.sums(zoo.paths(*chosen[0]))
+    assert first == {"smpl-neutral": pins.digest(smpl)}
+    put(smpl, b"another body")
+    assert zoo.lacking(chosen)[0].fault == "has 12 bytes, expected 4"
+    put(smpl, b"dead")
+    with pytest.raises(ToolError, match=r"smpl-neutral: (.|\n)*damaged or another version"):
+        pins.sums(zoo.paths(*chosen[0]))
+    mine = put(folder / "mine.npz", b"own")
+    assert pins.sums(zoo.paths("body_model", "smpl", backend, Sized(file="mine.npz"))) == {
+        "mine.npz": pins.digest(mine)
+    }
+    assert zoo.paths("body_model", "smpl", backend, Sized()) == {}
+
+
+def test_files_of_a_checkout_are_needed_too(folder, tmp_path):
+    backend, params = STAGES["keypoints"].backends["easymocap"], STAGES["keypoints"].backends["easymocap"].params
+    chosen = [("keypoints", "easymocap", backend, params(checkout=str(tmp_path / "EasyMocap")))]
+    told = zoo.explain(zoo.lacking(chosen))
+    at = tmp_path / "EasyMocap/data/models/yolov4.weights"
+    assert f"stages.keypoints, backend easymocap: {at} is not there" in told
+    assert f"python -m tools zoo fetch yolov4\n    and then: install -D {folder / 'yolov4.weights'} {at}" in told
+    assert "extract_keypoints.py is not there\n    put it there, see docs/research-backends.md" in told
+    for file in ("apps/preprocess/extract_keypoints.py", "data/models/yolov4.weights",
+                 "data/models/pose_hrnet_w48_384x288.pth"):  # fmt: skip
+        put(tmp_path / "EasyMocap" / file)
+    assert zoo.lacking(chosen) == [] and pins.mismatches(chosen) == []  # a checkout keeps the version it has
+    assert list(pins.sums(zoo.paths(*chosen[0]))) == [
+        "checkout/apps/preprocess/extract_keypoints.py", "checkout/data/models/yolov4.weights",
+        "checkout/data/models/pose_hrnet_w48_384x288.pth",
+    ]  # fmt: skip
+
+
 def test_an_unknown_key_of_a_manifest_is_said(tmp_path):
     (tmp_path / "w.yaml").write_text(
         '{"weights": {"a": {"title": "", "file": "", "format": "", "licence": "", "sha": ""}}}'
@@ -167,10 +279,10 @@ def test_a_digest_is_remembered_until_the_file_changes(folder, monkeypatch):
 
 
 def test_a_file_is_pinned_when_first_seen(folder):
-    entry = zoo.weight("big-lama")
+    entry = zoo.weight("midas-small")
     path = put(folder / entry.file, b"one")
     found = pins.verified(entry, path)
-    assert json.loads(pins.lock_file().read_text())["big-lama"]["sha256"] == found
+    assert json.loads(zoo.lock_file().read_text())["midas-small"]["sha256"] == found
     put(path, b"other")
-    with pytest.raises(ToolError, match=r"damaged or another version.*zoo fetch big-lama --again"):
+    with pytest.raises(ToolError, match=r"damaged or another version.*zoo fetch midas-small --again"):
         pins.verified(entry, path)

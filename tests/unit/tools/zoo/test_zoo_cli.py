@@ -60,7 +60,7 @@ def test_an_unpublished_sum_is_recorded_and_holds_from_then_on(place, caplog):
     assert run(place, "fetch", "unpublished") == 0
     lock = json.loads((place / "w/weights.lock.json").read_text())
     assert lock["unpublished"] == {"sha256": SHA, "bytes": 20, "file": "b/free.pt"}
-    (place / "site/net.pt").write_bytes(b"another version of it")
+    (place / "site/net.pt").write_bytes(b"another version of i")
     assert run(place, "fetch", "unpublished", "--again") == 1
     assert f"expected {SHA}" in caplog.text
     assert (place / "w/b/free.pt").read_bytes() == CONTENT
@@ -82,6 +82,19 @@ def test_add_takes_over_a_file(place):
     with pytest.raises(ToolError, match="published has 20"):
         run(place, "add", str(place / "asked.pkl"), "--as", "published")
     assert not (place / "w/a").exists()
+
+
+def test_a_file_of_the_users_own_is_pinned_in_place_of_the_published_one(place, capsys):
+    (place / "net.pt").write_bytes(b"mine, and shorter")
+    with pytest.raises(ToolError, match="published has 20; --mine"):
+        run(place, "add", str(place / "net.pt"), "--as", "published")
+    assert run(place, "add", str(place / "net.pt"), "--as", "published", "--mine") == 0
+    assert (place / "w/a/net.pt").read_bytes() == b"mine, and shorter"
+    assert json.loads((place / "w/weights.lock.json").read_text())["published"]["bytes"] == 17
+    assert run(place, "check", "published") == 0
+    assert "as expected" in capsys.readouterr().out
+    (place / "w/a/net.pt").write_bytes(CONTENT)
+    assert run(place, "check", "published") == 1
 
 
 def test_members_of_one_archive_come_together(place):
