@@ -121,7 +121,11 @@ def checkout(folder: Path, people: dict[str, object]) -> str:
         "config/1v1p/hrnet_pare_finetune.yml": "",
         "data/models/yolov4.weights": "",
         "data/models/pose_hrnet_w48_384x288.pth": "",
-        "models/readme": "",
+        "models/J_regressor_body25.npy": "",
+        "models/pare/data/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt": "",
+        "models/pare/data/pare/checkpoints/pare_w_3dpw_config.yaml": "",
+        "models/pare/data/smpl_mean_params.npz": "",
+        "models/pare/data/body_models/smpl/SMPL_NEUTRAL.pkl": "",
     }.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,12 @@ MIN_FRAMES = 6  # with fewer the temporal terms are means of nothing, and the fi
 _LABEL = "body/easymocap"
 _SCRIPT = "apps/mocap/run.py"
 _DATA, _FIT = "config/datasets/svimage.yml", "config/1v1p/hrnet_pare_finetune.yml"
-_NEEDED = (_SCRIPT, _DATA, _FIT, "models")
+_PARE = "models/pare/data"
+_NEEDED = (
+    _SCRIPT, _DATA, _FIT, "data/models/pose_hrnet_w48_384x288.pth", "models/J_regressor_body25.npy",
+    f"{_PARE}/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt", f"{_PARE}/pare/checkpoints/pare_w_3dpw_config.yaml",
+    f"{_PARE}/smpl_mean_params.npz", f"{_PARE}/body_models/smpl/SMPL_NEUTRAL.pkl",
+)  # fmt: skip
 _SKIPPED = ("at_step.vis2d", "at_final.render", "at_final.make_video")
 _NOBODY = "Error in detect"  # what the program prints when its detector sees nobody
 _FOCAL_SHARE = 1.2  # of the picture's shorter side

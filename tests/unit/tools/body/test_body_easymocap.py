@@ -13,6 +13,7 @@ from tools.body import easymocap as backend
 from tools.body import posed
 from workflow.conventions import COCO_BODY, SMPL_JOINTS
 from workflow.errors import Rejected, ToolError
+from workflow.stages import STAGES
 from workflow.stages.body import EasymocapParams
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import Keypoints
@@ -112,6 +113,20 @@ def test_too_many_frames_without_a_person_are_a_rejection(made):
     params, files = made(nobody=[0, 2, 7])
     with pytest.raises(Rejected, match="max_dropped = 2"):
         backend.load(params, files)(*clip())
+
+
+def test_a_checkout_without_its_weights_is_told(made, tmp_path):
+    params, files = made()
+    checkpoint = tmp_path / "EasyMocap/models/pare/data/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt"
+    checkpoint.unlink()
+    with pytest.raises(ToolError, match="lacks models/pare/data/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt"):
+        backend.load(params, files)
+
+
+def test_what_the_program_needs_is_declared_as_its_weights():
+    declared = STAGES["body"].backends["easymocap"].weights
+    prefix = "at:{checkout}/"
+    assert {name.removeprefix(prefix) for name in declared} == set(backend._NEEDED) - {backend._DATA, backend._FIT}
 
 
 def test_fewer_than_six_frames_are_a_rejection(made, tmp_path):

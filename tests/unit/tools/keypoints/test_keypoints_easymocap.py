@@ -11,6 +11,7 @@ from tools import easymocap
 from tools.keypoints import easymocap as backend
 from workflow.conventions import BODY25_FROM_COCO
 from workflow.errors import Rejected, ToolError
+from workflow.stages import STAGES
 from workflow.stages.frames import Frames
 from workflow.stages.keypoints import EasymocapParams
 
@@ -72,6 +73,19 @@ def test_the_second_person_can_be_the_subject(made):
     seen = people()
     found = backend.load(made(seen), {})(clip(subject=1))
     np.testing.assert_allclose(found.box[0], seen["frames"]["0"][0]["bbox"][:4], atol=0.006)
+
+
+def test_prominence_is_measured_by_the_pictures_own_width_and_height(made):
+    frames = {str(t): [person(t, 60 + t, 60, 1), person(t, 130 - t, 66, 2)] for t in range(COUNT)}
+    found = backend.load(made({"frames": frames}), {})(clip())
+    np.testing.assert_allclose(found.box[0], frames["0"][0]["bbox"][:4], atol=0.006)
+    share, off = 60 / HEIGHT, np.mean([abs(60 + t - (WIDTH - 1) / 2) / (WIDTH / 2) for t in range(COUNT)])
+    assert found.quality["prominence"] == pytest.approx(share * (1 - 0.5 * off) * 0.87, abs=1e-3)
+
+
+def test_what_the_program_needs_is_declared_as_its_weights():
+    declared = STAGES["keypoints"].backends["easymocap"].weights
+    assert {name.removeprefix("at:{checkout}/") for name in declared} == set(backend._NEEDED)
 
 
 def test_nobody_is_a_rejection(made):

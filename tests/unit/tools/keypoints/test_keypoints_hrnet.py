@@ -103,6 +103,19 @@ def dots(places, radius=5):
 PLACES = [(80.0, 70.0), (60.0, 120.0), (95.0, 160.0)]
 
 
+def test_prominence_is_measured_by_the_pictures_own_width_and_height():
+    """Of a tall picture, at whose right the person stands."""
+    box = np.array([110.0, 60, 150, 160, 0.9])
+    found = backend.find(
+        lambda pictures: [box[None]] * len(pictures),
+        lambda pictures, boxes: np.stack([np.tile([130.0, 100, 0.8], (17, 1))] * len(boxes)),
+        clip([np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 5),
+        HrnetParams(device="cpu"),
+    )
+    off = (130 - (WIDTH - 1) / 2) / (WIDTH / 2)
+    assert found.quality["prominence"] == pytest.approx(100 / HEIGHT * (1 - 0.5 * off) * 0.9)
+
+
 def test_planted_networks_give_the_planted_answers(files):
     pictures = [dots([(u + t, v) for u, v in PLACES]) for t in range(5)]
     params = HrnetParams(device="cpu", batch=2)

@@ -16,7 +16,7 @@ from model_zoo.dwpose.yolox import _CELLS, _STRIDES
 from tests import real_clips
 from tools.keypoints import dwpose, sapiens
 from tools.keypoints.boxes import Person
-from tools.keypoints.topdown import box_of, bridged
+from tools.keypoints.topdown import box_of, bridged, find
 from workflow.errors import Rejected, ToolError
 from workflow.stages.keypoints import DwposeParams, Keypoints, SapiensParams
 
@@ -113,6 +113,21 @@ def test_dwpose_finds_the_planted_joints(tmp_path):
     assert np.abs(found.box[0] - BOX).max() < 1e-2
     assert not found.xyz_valid.any()
     assert found.quality["people"] == 1 and found.quality["valid_share"] == 1
+
+
+def test_width_is_width_and_height_is_height():
+    """Of a wide picture, at whose right the person stands; in a tall one he would be beyond its border."""
+    height, width = SIZE
+    box = np.array([190.0, 30, 230, 120, 0.9])
+    joints = np.column_stack([np.full(133, 210.0), np.full(133, 75.0), np.full(133, 0.8)])
+    found = find(
+        lambda rgb: box[None], lambda pictures, boxes: np.stack([joints] * len(boxes)), clip(),
+        min_confidence=0.3, min_valid_share=0.2, batch=2,
+    )  # fmt: skip
+    np.testing.assert_allclose(found.box[0], box[:4])
+    np.testing.assert_allclose(found.confidence[0], 0.8, rtol=1e-6)
+    off = (210 - (width - 1) / 2) / (width / 2)
+    assert found.quality["prominence"] == pytest.approx(90 / height * (1 - 0.5 * off) * 0.9)
 
 
 @pytest.mark.parametrize("batch", [None, 1])
