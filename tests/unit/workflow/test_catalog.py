@@ -211,6 +211,8 @@ def test_what_stages_write_is_no_footage():
     paths += [layout.artifact(Frames), layout.log("a", "b"), layout.benchmark("a", "b")]
     paths += [str(path) for path in (layout.CATALOG, layout.SNAPSHOT, layout.manifest("s"), layout.SYNTHETIC / "x")]
     assert {path.split("/")[0] for path in paths} == footage.OUTPUT_FOLDERS
+    ignored = set((layout.repository / ".gitignore").read_text().splitlines())
+    assert {f"/{folder}/" for folder in footage.OUTPUT_FOLDERS} <= ignored
 
 
 def test_find_says_where_it_looked(tree):
