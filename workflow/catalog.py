@@ -192,6 +192,11 @@ _ROW_KEYS = tuple(f.name for f in fields(Row) if f.name != "clip")
 _OWN = ("id", "sha256", "start", "end", "subject", "first_us", "last_us")  # of a clip, apart from its video's facts
 
 
+def is_replaced(row: Row) -> bool:
+    """Whether a clip is out because its file holds other bytes; it comes back with them."""
+    return row.status == WITHDRAWN and row.reason.startswith(f"{REPLACED}:")
+
+
 def clip_id(sha256: str, start: int, end: int, subject: int = 0) -> str:
     """Id of a clip: from content, span and subject, never from a file's name; safe in any path."""
     suffix = f"-s{subject}" if subject else ""

@@ -115,9 +115,14 @@ def _meant(state: Catalog, name: str) -> list[Row]:
 
 
 def _withdraw(names: Iterable[str], reason: str) -> None:
+    if not reason.strip() or reason.startswith(f"{catalog.REPLACED}:"):
+        raise ToolError(
+            f"--reason: is {reason!r}; say why, in words that do not begin with {catalog.REPLACED!r}, as the catalog's "
+            "own about files that changed do"
+        )
     with catalog.locked(Path()):
         state = catalog.read(catalog.LOG)
-        rows = {row.id: row for name in names for row in _meant(state, name) if row.status == catalog.ACTIVE}
+        rows = {row.id: row for name in names for row in _meant(state, name) if _may_be_used(row)}
         events = [catalog.status_event(name, catalog.WITHDRAWN, reason) for name in rows]
         catalog.append(catalog.LOG, events)
         written = catalog.write_manifests(catalog.fold(events, state))
@@ -126,7 +131,12 @@ def _withdraw(names: Iterable[str], reason: str) -> None:
     if not rows:
         _say("nothing to withdraw: no active clip among them")
     else:
-        _say(f"{len(written)} shards will be made again at the next run")
+        _say(f"{len(written)} shard{'' if len(written) == 1 else 's'} will be made again at the next run")
+
+
+def _may_be_used(row: Row) -> bool:
+    """Whether a clip is in the data, or comes back by itself when its file does."""
+    return row.status == catalog.ACTIVE or catalog.is_replaced(row)
 
 
 def _explain(state: Catalog, name: str) -> None:

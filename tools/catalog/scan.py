@@ -233,7 +233,7 @@ def _replaced(
                 if row.status == catalog.ACTIVE:
                     events.append(catalog.status_event(row.id, catalog.WITHDRAWN, reason))
         for row in rows_of.get(seen.sha256, ()):
-            if row.status == catalog.WITHDRAWN and row.reason.startswith(f"{catalog.REPLACED}:"):
+            if catalog.is_replaced(row):
                 events.append(catalog.status_event(row.id, catalog.ACTIVE, ""))
     return events
 

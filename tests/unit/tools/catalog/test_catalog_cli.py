@@ -74,7 +74,7 @@ def test_withdraw_a_clip_and_a_video(taken, capsys):
     clip = row_of(taken, "cut.mp4")
     before = Path("work/s00000/clips.json").read_bytes()
     said = run(capsys, "withdraw", clip.id, "--reason", "asked to")
-    assert said == f"withdrew {clip.id} from s00000\n1 shards will be made again at the next run\n"
+    assert said == f"withdrew {clip.id} from s00000\n1 shard will be made again at the next run\n"
     assert catalog.read().rows[clip.id].reason == "asked to"
     assert Path("work/s00000/clips.json").read_bytes() != before
     run(capsys, "withdraw", "footage/plain.mp4", clip.clip.sha256[:8], "--reason", "all")
@@ -82,6 +82,24 @@ def test_withdraw_a_clip_and_a_video(taken, capsys):
     assert "nothing to withdraw" in run(capsys, "withdraw", clip.id, "--reason", "again")
     with pytest.raises(ToolError, match="no clip, file or video"):
         cli.main(["withdraw", "nobody", "--reason", "x"])
+
+
+@pytest.mark.parametrize("reason", ["", " ", "replaced: by a better take"])
+def test_a_withdrawal_says_why_in_words_of_its_own(taken, reason):
+    with pytest.raises(ToolError, match="--reason: is"):
+        cli.main(["withdraw", "plain.mp4", "--reason", reason])
+    assert catalog.read() == taken
+
+
+def test_a_clip_whose_file_was_replaced_can_be_withdrawn_for_good(taken, footage, capsys):
+    row = row_of(taken, "plain.mp4")
+    before = Path("footage/plain.mp4").read_bytes()
+    footage("other.mp4", "plain.mp4")
+    assert catalog.is_replaced(scan.sync(scan.Settings(["footage"])).rows[row.id])
+    run(capsys, "withdraw", row.id, "--reason", "consent revoked")
+    Path("footage/plain.mp4").write_bytes(before)
+    now = scan.sync(scan.Settings(["footage"])).rows[row.id]
+    assert (now.status, now.reason) == ("withdrawn", "consent revoked")
 
 
 def test_withdrawn_clips_stay_so(taken, capsys):
