@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import urllib.error
@@ -15,9 +16,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Callable, Optional
+from typing import IO, Any, Callable, Optional
 
 from workflow.errors import ToolError
 
@@ -48,6 +49,23 @@ class Wanted:
 
     bytes: Optional[int] = None
     sha256: str = ""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and keeps what the hub tells about a file before it sends one to its storage."""
+
+    def __init__(self) -> None:
+        self.sha256 = ""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        self.sha256 = _announced(headers) or self.sha256
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _announced(headers: Any) -> str:
+    """SHA-256 that the Hugging Face hub publishes of a large file, with every answer; empty where there is none."""
+    tag = (headers.get("X-Linked-Etag") or "").strip('"').lower()
+    return tag if re.fullmatch("[0-9a-f]{64}", tag) else ""
 
 
 def resolve(url: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -91,8 +109,8 @@ def download(urls: Sequence[str], target: Path, wanted: Wanted, told: Told, wait
             raise ToolError(f"{partial}: another process is fetching this file; wait for it") from None
         for url in map(resolve, urls):
             try:
-                _fetch(url, file, partial, wanted, told, wait_s)
-                found = _checked(file, wanted)
+                published = _fetch(url, file, partial, wanted, told, wait_s)
+                found = _checked(file, wanted if wanted.sha256 else replace(wanted, sha256=published))
             except (_Refused, _Cut) as fault:
                 logger.warning("%s: %s", url, fault)
                 faults.append(f"  {url}: {fault}")
@@ -114,47 +132,58 @@ def _note(partial: Path) -> Path:
     return partial.with_name(f"{partial.name}.json")
 
 
-def _fetch(url: str, file: IO[bytes], partial: Path, wanted: Wanted, told: Told, wait_s: float) -> None:
+def _fetch(url: str, file: IO[bytes], partial: Path, wanted: Wanted, told: Told, wait_s: float) -> str:
+    """All of a file, in as many requests as it takes; gives the SHA-256 that its address publishes, if it does."""
     scheme = urllib.parse.urlsplit(url).scheme
     if scheme not in _SCHEMES:
         raise _Refused(f"is no address of the kinds {', '.join(_SCHEMES)}")
     for attempt in range(_TRIES):
         try:
-            _receive(url, file, partial, wanted, told)
-            return
+            return _receive(url, file, partial, wanted, told)
         except _Cut as cut:
             if attempt == _TRIES - 1:
                 raise
             logger.warning("%s: %s; trying again", url, cut)
             time.sleep(wait_s * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _receive(url: str, file: IO[bytes], partial: Path, wanted: Wanted, told: Told) -> None:
-    """One request: the rest of the file where the server can give a rest of the same file, else all of it."""
+def _receive(url: str, file: IO[bytes], partial: Path, wanted: Wanted, told: Told) -> str:
+    """One request: the rest of the file where the server can give a rest of the same file, else all of it.
+
+    Whether it is the same file is known by the server's tag or date of it; without either, only a SHA-256 can tell.
+    """
     start = file.seek(0, os.SEEK_END)
     known = _read_note(partial)
-    if start and known.get("url") != url:
+    if start and (known.get("url") != url or not (known.get("tag") or wanted.sha256)):
         start = _restart(file)
     if start and wanted.bytes is not None and start == wanted.bytes:
-        return
+        return ""
     request = urllib.request.Request(url, headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"})
     if start:
         request.add_header("Range", f"bytes={start}-")
         if known.get("tag"):
             request.add_header("If-Range", known["tag"])
     try:
-        opener = urllib.request.build_opener()  # a new one, so that proxies are those of now
+        redirects = _Redirects()
+        opener = urllib.request.build_opener(redirects)  # a new one, so that proxies are those of now
         with closing(opener.open(request, timeout=_TIMEOUT_s)) as response:
             if start and getattr(response, "status", 200) != 206:
                 start = _restart(file)
+            if start and not (response.headers.get("Content-Range") or f"bytes {start}-").startswith(f"bytes {start}-"):
+                _restart(file)
+                raise _Cut("gave another part than the one asked for; from the start")
+            if response.headers.get_content_type() == "text/html":
+                raise _Refused("gives a web page in place of the file")
             total = _total(response, start)
             if wanted.bytes is not None and total is not None and total != wanted.bytes:
                 raise _Refused(f"offers {total} bytes, expected {wanted.bytes}")
             free = shutil.disk_usage(partial.parent).free
             if total is not None and total - start > free:
                 raise ToolError(f"{partial.parent}: {free} bytes are free, {total - start} are needed")
-            tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            _note(partial).write_text(json.dumps({"url": url, "tag": "" if tag.startswith("W/") else tag}))
+            tag = response.headers.get("ETag") or ""
+            tag = response.headers.get("Last-Modified") or "" if tag.startswith("W/") or not tag else tag
+            _note(partial).write_text(json.dumps({"url": url, "tag": tag}))
             done = start
             while block := response.read(_BLOCK):
                 file.write(block)
@@ -163,6 +192,7 @@ def _receive(url: str, file: IO[bytes], partial: Path, wanted: Wanted, told: Tol
             file.flush()
             if total is not None and done != total:
                 raise _Cut(f"ended after {done} of {total} bytes")
+            return _announced(response.headers) or redirects.sha256
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:

@@ -15,7 +15,7 @@ from tools.zoo.download import Wanted, download
 from workflow import pins, zoo
 from workflow.errors import ToolError
 from workflow.store import replacing
-from workflow.zoo import Manifest, Weight
+from workflow.zoo import Archive, Manifest, Weight
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +102,7 @@ def _from_archive(manifest: Manifest, entry: Weight, folder: Path) -> None:
     """Take an entry, and the others of the same archive that are not there yet, out of the archive."""
     source = manifest.archives[entry.archive]
     packed = folder / _ARCHIVES / f"{source.name}.{source.kind}"
-    if not packed.is_file():
-        download(source.urls, packed, Wanted(source.bytes, source.sha256), Progress(source.name))
+    _bring(source, packed)
     others = [other for other in manifest.weights.values() if other.archive == source.name]
     wanted = {
         other.member: folder / other.file
@@ -113,6 +112,28 @@ def _from_archive(manifest: Manifest, entry: Weight, folder: Path) -> None:
     unpack.take(packed, source.kind, wanted)
     if all((folder / other.file).exists() for other in others):
         packed.unlink()
+
+
+def _bring(source: Archive, packed: Path) -> None:
+    """Fetch an archive, unless a readable one is there. An address that gives no such archive is passed over.
+
+    Raises:
+        ToolError: No address gives it; says what each one gave.
+    """
+    faults = []
+    for url in ("", *source.urls):
+        try:
+            if url:
+                download([url], packed, Wanted(source.bytes, source.sha256), Progress(source.name))
+            elif not packed.is_file():
+                continue
+            unpack.members(packed, source.kind)
+            return
+        except ToolError as error:
+            logger.warning("%s", error)
+            packed.unlink(missing_ok=True)
+            faults.append(str(error))
+    raise ToolError("\n".join(faults))
 
 
 def add(entry: Weight, file: Path, folder: Path, mine: bool = False) -> Path:

@@ -30,7 +30,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def whole(data=DATA, tag='"one"'):
+def whole(data=DATA, tag='"one"', **headers):
     """Gives a file, or the part of it that is asked for."""
 
     def page(handler):
@@ -46,27 +46,41 @@ def whole(data=DATA, tag='"one"'):
         else:
             start = 0
             handler.send_response(200)
-        handler.send_header("ETag", tag)
-        handler.send_header("Content-Length", str(len(data) - start))
+        for name, value in {"ETag": tag, **headers, "Content-Length": str(len(data) - start)}.items():
+            if value:
+                handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(data[start:])
 
     return page
 
 
-def cut(after, times=1, data=DATA, tag='"one"'):
+def moved(to, **headers):
+    """Sends one elsewhere, as the hub does."""
+
+    def page(handler):
+        handler.send_response(302)
+        for name, value in {"Location": to, **headers, "Content-Length": "0"}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+
+    return page
+
+
+def cut(after, times=1, data=DATA, tag='"one"', **headers):
     """Breaks off the first `times` answers; then gives the rest."""
     left = [times]
 
     def page(handler):
         if left[0] == 0:
-            whole(data, tag)(handler)
+            whole(data, tag, **headers)(handler)
             return
         left[0] -= 1
         start = int((handler.headers.get("Range") or "bytes=0-")[len("bytes=") : -1])
         handler.send_response(206 if start else 200)
-        handler.send_header("ETag", tag)
-        handler.send_header("Content-Length", str(len(data) - start))
+        for name, value in {"ETag": tag, **headers, "Content-Length": str(len(data) - start)}.items():
+            if value:
+                handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(data[start : start + after])
         handler.close_connection = True
@@ -137,6 +151,71 @@ def test_a_file_that_changed_meanwhile_is_not_spliced(site, tmp_path):
     Site.pages["/a"] = whole(tag='"new"')
     get([f"{site}/a"], tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("tag", ["", 'W/"weak"'])
+def test_without_a_tag_nothing_is_spliced(site, tmp_path, tag):
+    """Nothing is published of the file, and the server says nothing that tells one version from another."""
+    Site.pages["/a"] = cut(after=50_000, times=3, data=os.urandom(300_000), tag=tag)
+    with pytest.raises(ToolError):
+        get([f"{site}/a"], tmp_path / "a.bin", Wanted())
+    Site.pages["/a"] = whole(tag=tag)
+    get([f"{site}/a"], tmp_path / "a.bin", Wanted())
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+    assert Site.asked[-1][1] is None
+
+
+def test_the_date_of_a_file_serves_as_its_tag(site, tmp_path):
+    date = "Wed, 21 Oct 2020 07:28:00 GMT"
+    Site.pages["/a"] = cut(after=100_000, tag='W/"weak"', Last_Modified=date)
+    get([f"{site}/a"], tmp_path / "a.bin", Wanted())
+    assert Site.asked[1][1:] == ("bytes=100000-", date)
+
+
+def test_with_a_known_sum_a_rest_may_come_without_a_tag(site, tmp_path):
+    Site.pages["/a"] = cut(after=100_000, tag="")
+    get([f"{site}/a"], tmp_path / "a.bin")
+    assert [asked[1] for asked in Site.asked] == [None, "bytes=100000-"]
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+def test_another_part_than_asked_for_is_not_spliced(site, tmp_path):
+    answers = iter([cut(after=100_000), whole(Content_Range="bytes 5-299999/300000"), whole()])
+    Site.pages["/a"] = lambda handler: next(answers)(handler)
+    get([f"{site}/a"], tmp_path / "a.bin", Wanted())
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+    assert [asked[1] for asked in Site.asked] == [None, "bytes=100000-", None]
+
+
+def test_a_web_page_is_no_weight(site, tmp_path):
+    Site.pages["/login"] = whole(b"<html>log in</html>", Content_Type="text/html; charset=utf-8")
+    with pytest.raises(ToolError, match="gives a web page in place of the file"):
+        get([f"{site}/login"], tmp_path / "a.bin", Wanted())
+    assert list(tmp_path.iterdir()) == []
+    Site.pages["/a"] = whole(Content_Type="application/octet-stream")
+    get([f"{site}/login", f"{site}/a"], tmp_path / "a.bin", Wanted())
+    assert (tmp_path / "a.bin").read_bytes() == DATA
+
+
+def test_the_sum_that_the_hub_publishes_is_held_to(site, tmp_path):
+    Site.pages["/damaged"] = whole(DATA[::-1])
+    Site.pages["/storage"] = whole()
+    Site.pages["/hub/damaged"] = moved("/damaged", X_Linked_Etag=f'"{SHA}"')
+    Site.pages["/hub/good"] = moved("/storage", X_Linked_Etag=f'"{SHA}"')
+    with pytest.raises(ToolError, match=f"expected {SHA}"):
+        get([f"{site}/hub/damaged"], tmp_path / "a.bin", Wanted())
+    assert list(tmp_path.iterdir()) == []
+    assert get([f"{site}/hub/good"], tmp_path / "a.bin", Wanted())[0] == SHA
+    Site.pages["/hub/small"] = moved("/storage", X_Linked_Etag='"a-git-hash"')
+    assert get([f"{site}/hub/small"], tmp_path / "b.bin", Wanted())[0] == SHA
+
+
+def test_the_listed_sum_counts_more_than_the_hubs(site, tmp_path):
+    Site.pages["/storage"] = whole(DATA[::-1])
+    other = hashlib.sha256(DATA[::-1]).hexdigest()
+    Site.pages["/hub"] = moved("/storage", X_Linked_Etag=other)
+    with pytest.raises(ToolError, match=f"expected {SHA}"):
+        get([f"{site}/hub"], tmp_path / "a.bin")
 
 
 def test_a_partial_of_another_address_is_not_continued(site, tmp_path):

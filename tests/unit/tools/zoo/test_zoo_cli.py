@@ -104,6 +104,23 @@ def test_members_of_one_archive_come_together(place):
     assert not (place / "w/.archives/both.zip").exists()
 
 
+def test_an_address_that_gives_no_archive_is_passed_over_and_nothing_of_it_stays(place, caplog):
+    manifest = json.loads((place / "weights.yaml").read_text())
+    good = manifest["archives"]["both"]["urls"][0]
+    (place / "site" / "page").write_text("come back later")
+    bad = (place / "site" / "page").as_uri()
+    manifest["archives"]["both"]["urls"] = [bad]
+    (place / "weights.yaml").write_text(json.dumps(manifest))
+    assert run(place, "fetch", "one") == 1
+    assert "no readable zip archive" in caplog.text
+    assert not (place / "w/.archives/both.zip").exists()
+    manifest["archives"]["both"]["urls"] = [bad, good]
+    (place / "weights.yaml").write_text(json.dumps(manifest))
+    (place / "w/.archives/both.zip").write_text("left by an earlier call")
+    assert run(place, "fetch", "one") == 0
+    assert (place / "w/one.bin").read_bytes() == b"one"
+
+
 def test_check_finds_what_changed(place, capsys):
     run(place, "fetch", "unpublished")
     assert run(place, "check") == 0
