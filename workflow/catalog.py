@@ -214,6 +214,7 @@ class Catalog:
         tables: The same for each `videos.csv`.
         next_shard: Number of the next shard to open.
         settings: Settings of the last `sync`, apart from `videos`.
+        opened: Split of every shard that ever had a clip; one whose clips are withdrawn or moved stays, empty.
     """
 
     videos: Mapping[str, Video] = field(default_factory=dict)
@@ -222,21 +223,19 @@ class Catalog:
     tables: Mapping[str, Seen] = field(default_factory=dict)
     next_shard: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    opened: Mapping[str, str] = field(default_factory=dict)
 
     def shards(self) -> dict[str, str]:
         """Split of every shard that ever had a clip, in order; one whose clips are all gone stays, empty."""
-        found = {row.shard: row.split for row in self.rows.values() if row.shard}
-        return {shard: found[shard] for shard in sorted(found)}
+        return {shard: self.opened[shard] for shard in sorted(self.opened)}
 
     def members(self) -> dict[str, list[Row]]:
         """Active clips of every shard that ever had one, sorted by id; empty for one whose clips are all gone."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[Row]] = {shard: [] for shard in sorted(self.opened)}
         for row in self.rows.values():
-            if row.shard:
-                members = found.setdefault(row.shard, [])
-                if row.status == ACTIVE:
-                    members.append(row)
-        return {shard: sorted(found[shard], key=lambda row: row.id) for shard in sorted(found)}
+            if row.shard and row.status == ACTIVE:
+                found[row.shard].append(row)
+        return {shard: sorted(members, key=lambda row: row.id) for shard, members in found.items()}
 
     def by_video(self) -> dict[str, list[Row]]:
         """All clips of every video that has any, whatever their status."""
@@ -329,7 +328,7 @@ def fold(events: Iterable[Mapping[str, Any]], onto: Catalog = Catalog()) -> Cata
         onto: State before.
     """
     rows, files, tables = dict(onto.rows), dict(onto.files), dict(onto.tables)
-    next_shard, settings = onto.next_shard, onto.settings
+    next_shard, settings, opened = onto.next_shard, onto.settings, dict(onto.opened)
     facts = {sha: {name: getattr(video, name) for name in _VIDEO_FACTS} for sha, video in onto.videos.items()}
     notes = {sha: video.note for sha, video in onto.videos.items()}
     names: dict[str, dict[str, None]] = {sha: dict.fromkeys(video.paths) for sha, video in onto.videos.items()}
@@ -351,6 +350,7 @@ def fold(events: Iterable[Mapping[str, Any]], onto: Catalog = Catalog()) -> Cata
             rows[clip.id] = Row(clip, **{name: event[name] for name in _ROW_KEYS})
             if event["shard"]:
                 next_shard = max(next_shard, int(event["shard"][1:]) + 1)
+                opened[event["shard"]] = event["split"]
         elif kind == "video":
             facts[event["sha256"]] = {name: event[name] for name in _VIDEO_FACTS}
         elif kind == "note":
@@ -367,7 +367,7 @@ def fold(events: Iterable[Mapping[str, Any]], onto: Catalog = Catalog()) -> Cata
     videos = {
         sha: Video(**fact, paths=tuple(names.get(sha, ())), note=notes.get(sha, unnoted)) for sha, fact in facts.items()
     }
-    return Catalog(videos, rows, files, tables, next_shard, settings)
+    return Catalog(videos, rows, files, tables, next_shard, settings, opened)
 
 
 def file_event(path: str, seen: Seen) -> dict[str, Any]:

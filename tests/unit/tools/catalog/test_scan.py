@@ -170,6 +170,17 @@ def test_a_split_asked_for_later_moves_the_clips_to_a_new_shard(footage):
     assert catalog.LOG.read_bytes() == log
 
 
+def test_a_shard_whose_clips_all_move_to_another_split_is_emptied(footage):
+    """Otherwise a held-out clip would stay in a store of the split `train`."""
+    footage("plain.mp4")
+    (shown,) = sync().rows
+    table("plain.mp4,,,,,val")
+    state = sync()
+    assert state.shards() == catalog.read().shards() == {"s00000": "train", "s00001": "val"}
+    listed = [[clip.id for clip in catalog.read_manifest(path).clips] for path in manifests()]
+    assert listed == [[], [shown]]
+
+
 def test_settings_that_come_too_late_are_told(footage, caplog):
     footage("plain.mp4")
     before = sync()
