@@ -254,20 +254,28 @@ def hub_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
+def published(entry: Weight) -> list[str]:
+    """Names under which a file of Sapiens goes round, its own first: some hosts give it another one."""
+    elsewhere = (url.rpartition("/")[2] for url in entry.urls) if entry.lite else ()
+    return list(dict.fromkeys([Path(entry.file).name, *elsewhere]))
+
+
 def lite_places(entry: Weight, environ: Mapping[str, str] = os.environ) -> list[Path]:
     """Where a file lies in the layout of Sapiens' lite host, below `$SAPIENS_ROOT` or with that as the host itself."""
     if not entry.lite or not environ.get("SAPIENS_ROOT"):
         return []
     root = Path(environ["SAPIENS_ROOT"]).expanduser()
-    return [root / entry.lite, root / Path(*Path(entry.lite).parts[1:])]
+    lite = [Path(entry.lite).with_name(name) for name in published(entry)]
+    return [place for path in lite for place in (root / path, root / Path(*path.parts[1:]))]
 
 
 def places(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optional[Path] = None) -> list[Path]:
     """Where a weight may lie, in the order in which it is looked for; a variable that is set is the only place."""
     if entry.variable and environ.get(entry.variable):
         return [Path(environ[entry.variable]).expanduser()]
-    found = lite_places(entry, environ)
-    return [*found, (folder or layout.WEIGHTS) / entry.file, hub_folder(environ) / Path(entry.file).name]
+    names = published(entry)
+    own = [((folder or layout.WEIGHTS) / entry.file).with_name(name) for name in names]
+    return [*lite_places(entry, environ), *own, *(hub_folder(environ) / name for name in names)]
 
 
 def locate(entry: Weight, environ: Mapping[str, str] = os.environ, folder: Optional[Path] = None) -> Optional[Path]:

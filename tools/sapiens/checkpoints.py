@@ -30,7 +30,7 @@ def resolve(name: str, explicit: Path | None, directory: Path | None, option: st
     entry = zoo.weight(name)
     file = Path(entry.file).name
     lite = zoo.lite_places(entry, os.environ)
-    flat = [] if directory is None else [directory / file]
+    flat = [] if directory is None else [directory / name for name in zoo.published(entry)]
     tried = [*lite, *flat, *zoo.places(entry)]
     for path in tried:
         if path.is_file():

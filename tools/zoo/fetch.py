@@ -172,7 +172,7 @@ def entry_for(manifest: Manifest, file: Path) -> Weight:
     Raises:
         ToolError: None, or several.
     """
-    found = [entry for entry in manifest.weights.values() if Path(entry.file).name == file.name]
+    found = [entry for entry in manifest.weights.values() if file.name in zoo.published(entry)]
     if len(found) != 1:
         raise ToolError(f"{file.name}: {len(found)} weights are called so; say which with --as NAME")
     return found[0]

@@ -154,6 +154,16 @@ def test_places_in_order(folder, monkeypatch):
     assert zoo.locate(entry) == lite
 
 
+def test_only_sapiens_goes_by_the_names_of_its_addresses(folder):
+    put(folder / "diffusion_pytorch_model.safetensors")  # a name that half the hub has
+    assert zoo.locate(zoo.weight("sd15-unet")) is None and zoo.locate(zoo.weight("sd-vae-ft-mse")) is None
+    entry = zoo.weight("sapiens-pose-308-1b")
+    other = put(folder / "sapiens/pose/sapiens_1b_goliath_best_goliath_AP_640_torchscript.pt2")
+    assert zoo.locate(entry) == other
+    own = put(folder / entry.file)
+    assert zoo.locate(entry) == own
+
+
 def test_a_variable_that_is_set_is_the_only_place(folder, monkeypatch):
     entry = zoo.weight("big-lama")
     put(folder / entry.file)

@@ -180,6 +180,15 @@ def test_the_order_in_which_checkpoints_are_looked_for(place, monkeypatch):
         cli.main([*common, "--normal_checkpoint", "absent.pt2"])
 
 
+@pytest.mark.parametrize("where", ["flat", "lite"])
+def test_the_name_that_other_hosts_give_a_checkpoint_is_known(place, monkeypatch, where):
+    spotted()
+    monkeypatch.setenv("SAPIENS_ROOT", str(place / "other"))
+    folder = place / "flat" if where == "flat" else place / "other" / LITE / "pose/checkpoints/sapiens_1b"
+    script(Spot(), folder / "sapiens_1b_goliath_best_goliath_AP_640_torchscript.pt2")
+    assert cli.main(["pose", "in.png", "out.png", "--checkpoint_dir", str(place / "flat"), "--device", "cpu"]) == 0
+
+
 def test_bad_files_are_said(place):
     (place / "text.png").write_text("no picture")
     with pytest.raises(ToolError, match="no picture that OpenCV reads"):
