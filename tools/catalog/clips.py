@@ -28,15 +28,18 @@ class Limits(Protocol):
         """Clips made of every span."""
 
 
-def split_of(video: Video, shares: Mapping[str, float]) -> str:
-    """Split of a video: as its table says, else by a hash of its subject's name, else of its bytes.
+def split_of(video: Video, shares: Mapping[str, float], subjects: Mapping[str, str] = {}) -> str:
+    """Split of a video: as its table says, else its subject's, else by a hash of the subject's name or of its bytes.
 
     Args:
         video: The video with its note.
         shares: Weight of each split.
+        subjects: Splits of subjects that have one.
     """
     if video.note.split:
         return video.note.split
+    if video.note.subject in subjects:
+        return subjects[video.note.subject]
     key = f"subject {video.note.subject}" if video.note.subject else f"video {video.sha256}"
     point = int(hashlib.sha256(key.encode()).hexdigest()[:12], 16) / 16**12 * sum(shares.values())
     for name in catalog.SPLITS:

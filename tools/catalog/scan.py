@@ -169,24 +169,25 @@ def _events(settings: Settings, before: Catalog, base: Path) -> list[dict[str, A
     rows_of = state.by_video()
     events += _replaced(before, state, fresh, rows_of)
     present = list(dict.fromkeys(state.files[name].sha256 for name in files if name in state.files))
-    noted = list(_noted(state, present, notes))
-    events += noted
+    events += _noted(state, present, notes)
     state = catalog.fold(events, before)
     rows_of = state.by_video()
 
+    asked = _asked_of_subjects(state, present)
+    subjects = {**_kept_by_subjects(before), **asked}
     rows: list[Row] = []
     for sha in present:
-        split = clips.split_of(state.videos[sha], settings.splits)
         if sha in looked:
+            split = clips.split_of(state.videos[sha], settings.splits, subjects)
             rows += clips.cut(looked[sha][0], looked[sha][1], split, settings)
         else:
             rows += clips.of_more_subjects(rows_of.get(sha, ()), settings.subjects)
-    for event in noted:
-        if event["sha256"] not in looked:
-            split = clips.split_of(state.videos[event["sha256"]], settings.splits)
-            old = before.videos[event["sha256"]].note
-            if (event["split"], event["subject"]) != (old.split, old.subject):
-                rows += clips.moved(rows_of.get(event["sha256"], ()), split)
+    for sha in present:
+        if sha not in looked:
+            note, old = state.videos[sha].note, before.videos[sha].note
+            if note.subject in asked or (note.split, note.subject) != (old.split, old.subject):
+                split = clips.split_of(state.videos[sha], settings.splits, subjects)
+                rows += clips.moved(rows_of.get(sha, ()), split)
     events += [catalog.clip_event(row) for row in clips.pack(rows, settings.shard_frames, state.next_shard)]
     return events
 
@@ -250,6 +251,39 @@ def _noted(state: Catalog, present: Sequence[str], notes: Mapping[str, Note]) ->
         for note in list(said.values())[:1]:
             if note != state.videos[sha].note:
                 yield catalog.note_event(sha, note)
+
+
+def _asked_of_subjects(state: Catalog, present: Sequence[str]) -> dict[str, str]:
+    """Splits that tables ask for, by the subject of the videos; they hold for all videos of the subject.
+
+    Raises:
+        ConfigError: Several are asked for one subject.
+    """
+    asked: dict[str, dict[str, str]] = {}
+    for sha in present:
+        video = state.videos[sha]
+        if video.note.subject and video.note.split:
+            asked.setdefault(video.note.subject, {}).setdefault(video.note.split, video.paths[0])
+    faults = [
+        f"{footage.TABLE}: subject {subject!r} is asked for in "
+        + " and in ".join(f"{split} ({path})" for split, path in splits.items())
+        + "; all videos of one subject go to one split: make them equal"
+        for subject, splits in asked.items()
+        if len(splits) > 1
+    ]
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return {subject: split for subject, splits in asked.items() for split in splits}
+
+
+def _kept_by_subjects(before: Catalog) -> dict[str, str]:
+    """Splits in which clips of subjects lie already: new videos of them go there, whatever the shares are now."""
+    kept: dict[str, str] = {}
+    for row in before.rows.values():
+        subject = before.videos[row.clip.sha256].note.subject
+        if subject and row.status == catalog.ACTIVE:
+            kept.setdefault(subject, row.split)
+    return kept
 
 
 # --- looking at videos ------------------------------------------------------------------------------------

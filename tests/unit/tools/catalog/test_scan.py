@@ -170,6 +170,26 @@ def test_a_split_asked_for_later_moves_the_clips_to_a_new_shard(footage):
     assert catalog.LOG.read_bytes() == log
 
 
+def splits_of(state):
+    return {Path(name).name: {row.split for row in rows} for name, rows in by_file(state).items()}
+
+
+def test_all_videos_of_a_subject_go_to_one_split(footage):
+    footage("plain.mp4")
+    table("plain.mp4,,,anna,,")
+    (first,) = splits_of(sync())["plain.mp4"]
+    other = {"train": "val", "val": "train"}[first]
+    footage("other.mp4")
+    table("plain.mp4,,,anna,,", "other.mp4,,,anna,,")
+    now = splits_of(sync(splits={other: 1.0}))
+    assert now == {"plain.mp4": {first}, "other.mp4": {first}}  # not by the new shares
+    table("plain.mp4,,,anna,,", f"other.mp4,,,anna,,{other}")
+    assert splits_of(sync()) == {"plain.mp4": {other}, "other.mp4": {other}}  # what is asked for one holds for all
+    table("plain.mp4,,,anna,,test", f"other.mp4,,,anna,,{other}")
+    with pytest.raises(ConfigError, match="subject 'anna' is asked for in .*; all videos of one subject"):
+        sync()
+
+
 def test_a_shard_whose_clips_all_move_to_another_split_is_emptied(footage):
     """Otherwise a held-out clip would stay in a store of the split `train`."""
     footage("plain.mp4")
