@@ -160,9 +160,14 @@ def fresh_model(recipe: str, config: TrainConfig, seed: int) -> MimoModel:
         raise ToolError(f"train: {error}") from None
     choose_learning(model, config.learning)
     if config.checkpointing:
-        model.denoiser.unet.enable_gradient_checkpointing()
-        model.identity.reference.unet.enable_gradient_checkpointing()
+        recompute(model)
     return model
+
+
+def recompute(model: MimoModel) -> None:
+    """Have activations of the large networks computed again in the backward pass, to save memory."""
+    model.denoiser.unet.enable_gradient_checkpointing()
+    model.identity.reference.unet.enable_gradient_checkpointing()
 
 
 def choose_learning(model: MimoModel, patterns: Sequence[str]) -> None:

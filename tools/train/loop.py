@@ -8,7 +8,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -87,6 +87,7 @@ def train(
     rhythm: Rhythm,
     folder: Folder,
     held_out: Windows | None = None,
+    watch: Callable[[float], None] = lambda waited: None,
 ) -> Outcome:
     """Train, or go on training from the newest state in `folder`.
 
@@ -105,6 +106,7 @@ def train(
         rhythm: How long, and how often what.
         folder: Where states are kept.
         held_out: Data to validate on, and to sample from; without it there is no validation.
+        watch: Called after every step with the seconds that were spent waiting for data so far.
 
     Raises:
         ToolError: The batch cannot be shared by the processes.
@@ -181,6 +183,7 @@ def train(
             if leads and _due(since, rhythm.sample_every):
                 with averages.used(averaged, model):
                     logger.info("train: wrote %s", snapshots.draw(model, poser, step + 1, device))
+        watch(clock.waited)
         if step + 1 - done == _STEPS_BEFORE_ESTIMATE < total - done:
             pace = clock.seconds / _STEPS_BEFORE_ESTIMATE
             logger.info("train: %.2f s a step, about %.0f s to go", pace, pace * (total - step - 1))
@@ -210,7 +213,7 @@ class _Clock:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._waited = 0.0
+        self.waited = 0.0
 
     @property
     def seconds(self) -> float:
@@ -218,7 +221,7 @@ class _Clock:
 
     @property
     def share(self) -> float:
-        return self._waited / max(self.seconds, 1e-9)
+        return self.waited / max(self.seconds, 1e-9)
 
     def waiting(self, items: Iterable[_T]) -> Iterator[_T]:
         """The items, with the time counted that they take to come."""
@@ -230,7 +233,7 @@ class _Clock:
             except StopIteration:
                 return
             finally:
-                self._waited += time.monotonic() - since
+                self.waited += time.monotonic() - since
             yield item
 
 
