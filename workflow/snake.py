@@ -167,7 +167,7 @@ def _weights(choice: Choice) -> dict[str, dict[str, str]]:
 
 
 def _check_weights(config: Config, only_looks: bool) -> None:
-    """Say which weights are missing or wrong before anything starts; where nothing will be run, only warn.
+    """Say which weights are missing, wrong or of another body before anything starts; a plan is only warned.
 
     Raises:
         ConfigError: Some are.
@@ -176,10 +176,22 @@ def _check_weights(config: Config, only_looks: bool) -> None:
     lacks = zoo.lacking(choices)
     told = [zoo.explain(lacks)] if lacks else []
     told += pins.mismatches(choices)
+    told += _wrong_body(config)
     if told and not only_looks:
         raise ConfigError("\n".join(told))
     for message in told:
         sys.stderr.write(f"warning: {message}\n")
+
+
+def _wrong_body(config: Config) -> list[str]:
+    """Message about a backend of the body that knows SMPL only, where the run is to use another body."""
+    body, model = config.choices["body"], config.choices["body_model"]
+    if model.name == "smpl" or not getattr(body.params, "smpl_only", False):
+        return []
+    return [
+        f"stages.body: backend {body.name} gives the parameters of SMPL with these settings, but the backend of "
+        f"stages.body_model is {model.name}; set that to smpl, whose files are listed in docs/model-zoo.md"
+    ]
 
 
 def _growing(mem_mb: int) -> Callable[..., int]:

@@ -109,3 +109,32 @@ def test_device_cpu_asks_for_no_gpu(place):
     assert code == 0, output
     scene = output[output.index("rule scene:") :].split("rule ")[1]
     assert "gpu_class=cpu" in scene and "gpu=0" in scene
+
+
+SMPL_ONLY = """\
+videos: [footage]
+stages:
+  body: {backend: %s}
+  body_model: {backend: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "refused"),
+    [
+        ("pare, params: {refine: false}", "anny", True),
+        ("pare, params: {refine: false}", "smpl", False),
+        ("pare", "anny", False),
+        ("easymocap", "anny", True),
+    ],
+)
+def test_a_backend_that_knows_smpl_only_is_not_run_on_another_body(place, body, model, refused, monkeypatch):
+    put(place, "SMPL_NEUTRAL.pkl", "pare/data/pare/checkpoints/pare_w_3dpw_checkpoint.ckpt")
+    monkeypatch.setitem(globals(), "CONFIG", SMPL_ONLY % (body, model) + "%s")
+    code, output = snakemake(place, "-n")
+    assert code == 0, output
+    told = f"gives the parameters of SMPL with these settings, but the backend of stages.body_model is {model}"
+    assert (told in output) == refused
+    if refused:
+        code, output = snakemake(place)
+        assert code != 0 and told in output and "rule " not in output

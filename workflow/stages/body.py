@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import ClassVar, Optional
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class EasymocapParams(Params):
     max_dropped: int = 10  # frames in which its detector may see nobody; it is run again for each of them
     device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
 
+    smpl_only: ClassVar[bool] = True  # its numbers are those of SMPL and of no other body
+
     def faults(self) -> list[str]:
         """See `Params.faults`."""
         faults = [] if self.max_dropped >= 0 else [f"max_dropped: is {self.max_dropped}, expected 0 or more"]
@@ -97,6 +99,11 @@ class PareParams(Params):
     smooth: float = 1.0  # weight of the fit's temporal terms
     batch: int = 32  # pictures at a time; halved where memory does not suffice
     device: str = "auto"  # cuda, cpu, or auto: a GPU where one is visible
+
+    @property
+    def smpl_only(self) -> bool:
+        """Whether the numbers are those of SMPL and of no other body."""
+        return not self.refine
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
