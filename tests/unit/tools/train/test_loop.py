@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from tools.recipes import TrainConfig
 from tools.train.loop import AUTOENCODER, COLUMNS, DENOISER, learning_rate
@@ -77,6 +78,21 @@ def test_curve_and_frozen_autoencoder(go, tiny_run):
 def test_accumulation_gives_the_same_losses(go):
     one, two = go(2, folder="one", drop=0.0), go(2, folder="two", drop=0.0, accumulate=2)
     assert np.allclose(one.curve[4, 2], two.curve[4, 2], rtol=1e-3)
+
+
+@pytest.fixture
+def _another_precision():
+    """Accelerate keeps the first precision of a process."""
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+def test_bfloat16_steps_stay_near_those_of_full_precision(go, _another_precision):
+    half = go(4, folder="half", precision="bfloat16").curve
+    AcceleratorState._reset_state(True)
+    full = go(4, folder="full").curve
+    assert np.allclose(full[4:, 2], half[4:, 2], rtol=0.02) and not np.array_equal(full[4:, 2], half[4:, 2])
 
 
 def test_overfits_one_batch(go, windows, monkeypatch):

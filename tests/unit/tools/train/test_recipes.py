@@ -2,6 +2,11 @@ import dataclasses
 
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.models.unets.unet_motion_model import MotionAdapter
+from transformers.models.clip.configuration_clip import CLIPVisionConfig
+from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
 from model_zoo.diffusion.config import frame_size
 from model_zoo.diffusion.mimo import MimoModel
@@ -110,3 +115,30 @@ def test_computing_again_to_save_memory_changes_no_gradient(name):
     plain, again = _gradients(name), _gradients(name, checkpointing=True)
     assert any(gradient.abs().max() > 0 for key, gradient in plain.items() if key.startswith("identity"))
     assert all(torch.allclose(gradient, again[key], rtol=1e-4, atol=1e-8) for key, gradient in plain.items())
+
+
+def test_small_has_the_names_and_shapes_of_the_published_networks():
+    """Stable Diffusion 1.5, its autoencoder, AnimateDiff v1.5.2 and CLIP ViT-B/32, as their configurations say."""
+    with torch.device("meta"):
+        model = MimoModel(RECIPES["small"]().model)
+        unet = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+        vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(128, 256, 512, 512), layers_per_block=2,
+        )  # fmt: skip
+        motion = MotionAdapter(motion_max_seq_length=32, motion_num_attention_heads=8, use_motion_mid_block=True)
+        clip = CLIPVisionModelWithProjection(CLIPVisionConfig(patch_size=32, projection_dim=512))
+
+    def shapes(module):
+        return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+    denoiser = shapes(model.denoiser.unet)
+    assert denoiser.pop("conv_in.weight") == (320, 12, 3, 3)
+    found = {**shapes(unet), **shapes(motion)}
+    assert found.pop("conv_in.weight") == (320, 4, 3, 3)
+    assert denoiser == found
+    assert shapes(model.identity.reference.unet) == shapes(unet)
+    assert shapes(model.latents.vae) == shapes(vae)
+    assert shapes(model.identity.tower.model) == shapes(clip)
+    places = [block.motion_modules[0] for block in model.denoiser.unet.down_blocks]
+    assert {layer.transformer_blocks[0].attn1.heads for layer in places} == {8}
