@@ -56,7 +56,7 @@ for sub in args.subs:
             print("RuntimeError: CUDA error: an illegal memory access"); sys.exit(seen.get("exit", 3))
         def area(p):
             x0, y0, x1, y1, _ = p["bbox"]
-            return max(x1 - x0, y1 - y0) ** 2
+            return round(max(x1 - x0, y1 - y0), 1) ** 2  # what differs by rounding alone stays as it is told
         people = sorted(seen["frames"].get(str(int(stem)), []), key=lambda p: -area(p))
         height, width = look(images, name)
         text = '{\n    "filename": "images/%s/%s",\n    "height": %d,\n' % (sub, name, height)

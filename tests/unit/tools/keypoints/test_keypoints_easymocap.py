@@ -1,7 +1,10 @@
 """keypoints/easymocap: the program's exact formats, and everything that can go wrong with it."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from workflow.stages.frames import Frames
 from workflow.stages.keypoints import EasymocapParams
 
 COUNT, HEIGHT, WIDTH = 7, 120, 160
+# Written by EasyMocap d2a0a2d itself, run by this backend on a picture of 160 x 120 px, with made-up weights.
+RECORDED = Path(__file__).with_name("easymocap_annotation.json")
 
 
 def person(t, x, height, seed):
@@ -67,6 +72,31 @@ def test_annotations_become_the_artifact(made):
         np.testing.assert_allclose(found.confidence[t, :17], joints[:, 2], atol=0.006)
     assert not found.confidence[:, 17:].any()
     assert found.quality["people"] == 2
+
+
+def test_what_easymocap_itself_wrote_is_read():
+    boxes, joints = backend.read_annotation(RECORDED)
+    assert boxes.shape == (8, 5) and joints.shape == (8, 25, 3)
+    np.testing.assert_array_equal(boxes[0], [37.37, 4.21, 274.21, 267.37, 0.99])
+    np.testing.assert_array_equal(joints[0, :2], [[101.31, 229.33, 0.75], [256.53, 83.36, 0.71]])
+    np.testing.assert_array_equal(joints[0, 1, :2], joints[0, [2, 5], :2].mean(0).round(2))  # neck
+    assert joints[0, 1, 2] == joints[0, [2, 5], 2].min()
+    assert not joints[:, 19:].any()  # feet
+    sizes = (boxes[:, 2:4] - boxes[:, :2]).max(1)
+    assert (np.diff(sizes) <= 0.011).all()  # largest first
+
+
+def test_the_stand_in_writes_what_easymocap_itself_wrote(tmp_path):
+    """Byte for byte, so that what the other tests are told has the program's own format."""
+    content = json.loads(RECORDED.read_bytes())
+    told = [{"bbox": person["bbox"], "keypoints": person["keypoints"]} for person in content["annots"]]
+    fake_easymocap.checkout(tmp_path / "EasyMocap", {"frames": {"0": told}})
+    (tmp_path / "root/images/clip").mkdir(parents=True)
+    (tmp_path / "root/images/clip/000000.jpg").touch()
+    command = [sys.executable, "apps/preprocess/extract_keypoints.py", tmp_path / "root", "--mode", "yolo-hrnet"]
+    environment = {**os.environ, "PYTHONPATH": "."}
+    subprocess.run([*command, "--subs", "clip", "--force"], cwd=tmp_path / "EasyMocap", env=environment, check=True)
+    assert (tmp_path / "root/annots/clip/000000.json").read_bytes() == RECORDED.read_bytes()
 
 
 def test_the_second_person_can_be_the_subject(made):
