@@ -182,14 +182,17 @@ def as_json(config: TrainConfig) -> dict[str, Any]:
 
 
 def of_json(data: Mapping[str, Any]) -> TrainConfig:
-    """The run that `as_json` gave, read from a file.
+    """The run that `as_json` gave, read from a file; what an earlier version did not know is as by default.
 
     Raises:
-        TypeError: A key is unknown.
+        ToolError: A key is unknown.
     """
-    limits = {name: (low, high) for name, (low, high) in data["limits"].items()}
-    made = {"model": from_json(data["model"]), "limits": limits, "learning": tuple(data["learning"])}
-    return TrainConfig(**{**data, **made})
+    limits = {name: (low, high) for name, (low, high) in data.get("limits", {}).items()}
+    try:
+        made = {"model": from_json(data["model"]), "limits": limits, "learning": tuple(data.get("learning", ()))}
+        return TrainConfig(**{**data, **made})
+    except TypeError as error:
+        raise ToolError(f"the run was written by another version: {error}; train again") from None
 
 
 def named(name: str) -> TrainConfig:

@@ -129,7 +129,11 @@ def test_shares_and_limits_are_settings(dataset, recipe, tiny_run):
     config = diffusion.resolved("tiny", dataset["shards"], index, **diffusion.changes(params))
     assert (config.shares, config.limits, config.steps) == (params.shares, params.limits, 7)
     assert config.save_every == tiny_run.save_every, "null takes the recipe's"
-    assert recipes.of_json(json.loads(json.dumps(recipes.as_json(config)))) == config
+    saved = json.loads(json.dumps(recipes.as_json(config)))
+    assert recipes.of_json(saved) == config
+    assert recipes.of_json({key: saved[key] for key in saved if key != "learning"}) == config
+    with pytest.raises(ToolError, match="written by another version: .*'colours'"):
+        recipes.of_json({**saved, "colours": 1})
     with pytest.raises(ToolError, match="leave no clip"):
         diffusion.resolved("tiny", dataset["shards"], index, shares={"real": 1.0, "synthetic": 0.0})
     wrong = TrainParams(shares={"real": -1.0, "drawn": 1.0}, limits={"a.x": (2, 1)})
