@@ -14,6 +14,7 @@ The network is the Cascade Mask R-CNN X-152 32x8d FPN that SCHP finetuned on CIH
 import sys
 
 import numpy as np
+import torch
 from detectron2 import model_zoo
 from detectron2.config import get_cfg
 from detectron2.engine import DefaultPredictor
@@ -21,18 +22,43 @@ from detectron2.engine import DefaultPredictor
 CONFIG = "Misc/cascade_mask_rcnn_X_152_32x8d_FPN_IN5k_gn_dconv.yaml"
 
 
+_MADE = ("pixel_mean", "pixel_std")  # by the configuration; not in every checkpoint
+
+
 def predictor(weights: str, device: str) -> DefaultPredictor:
     """Network with its weights."""
     cfg = get_cfg()
     cfg.merge_from_file(model_zoo.get_config_file(CONFIG))
-    cfg.MODEL.WEIGHTS = weights
+    cfg.MODEL.WEIGHTS = ""  # detectron2 would unpickle the file, and only log what does not fit
     cfg.MODEL.DEVICE = device
     cfg.MODEL.MASK_ON = True
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = 1
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.5
     cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST = 0.95
     cfg.TEST.AUG.ENABLED = False
-    return DefaultPredictor(cfg)
+    found = DefaultPredictor(cfg)
+    fill(found.model, weights)
+    return found
+
+
+def fill(model: torch.nn.Module, path: str) -> None:
+    """Give the network its weights, read without running what a pickle may ask for; all of them must fit.
+
+    Raises:
+        ValueError: They are those of another network.
+    """
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    state = loaded.get("model", loaded)
+    own = model.state_dict()
+    wanted = [name for name in own if name not in _MADE and "cell_anchors" not in name]
+    missing = [name for name in wanted if name not in state]
+    wrong = [name for name in wanted if name in state and state[name].shape != own[name].shape]
+    if missing or wrong:
+        raise ValueError(
+            f"{path}: weights of another architecture: {len(missing)} missing, {len(wrong)} of another shape, "
+            f"such as {', '.join([*missing, *wrong][:3])}"
+        )
+    model.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
 
 
 def main() -> None:

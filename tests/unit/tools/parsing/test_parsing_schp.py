@@ -1,5 +1,6 @@
 """parsing/schp through load and call, with stand-in weights that give known answers."""
 
+import os
 import sys
 
 import numpy as np
@@ -173,8 +174,8 @@ def get_cfg():
     return Node()
 """,
     "engine.py": """
-import os
 import numpy as np
+import torch
 class Holder:
     def __init__(self, **values):
         self.__dict__.update(values)
@@ -182,11 +183,13 @@ class Holder:
         return self
 class DefaultPredictor:
     def __init__(self, cfg):
-        if not os.path.exists(cfg.MODEL.WEIGHTS):
-            raise FileNotFoundError(cfg.MODEL.WEIGHTS)
+        assert cfg.MODEL.WEIGHTS == ""  # the package's own loader is not used
+        self.model = torch.nn.Conv2d(1, 2, 1)
+        self.model.register_buffer("pixel_mean", torch.zeros(3))
         assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1 and cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST == 0.95
         print("loaded")  # must not be taken for an answer
     def __call__(self, bgr):
+        assert float(self.model.weight.sum()) == 14 and float(self.model.bias.sum()) == 6  # the file's
         if bgr.max() == 77:
             raise RuntimeError("a picture it does not like")
         bright = bgr.max(2) > 128
@@ -202,6 +205,9 @@ class DefaultPredictor:
 }
 
 
+CIHP = {"weight": torch.full((2, 1, 1, 1), 7.0), "bias": torch.full((2,), 3.0)}
+
+
 @pytest.fixture
 def detectron2(tmp_path, monkeypatch):
     for name, text in PACKAGE.items():
@@ -210,7 +216,7 @@ def detectron2(tmp_path, monkeypatch):
         path.write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     monkeypatch.setattr(layout, "WEIGHTS", tmp_path)
-    (tmp_path / "cihp.pth").write_bytes(b"weights")
+    torch.save({"model": CIHP, "iteration": 7}, tmp_path / "cihp.pth")
     return SchpParams(
         device="cpu", instances="detectron2", detectron2_python=sys.executable, detectron2_weights="cihp.pth"
     )
@@ -234,6 +240,40 @@ def test_detectron2_that_does_not_start_is_told(detectron2, tmp_path):
         Detectron(str(tmp_path / "nothing"), tmp_path / "cihp.pth", "cpu")
     with pytest.raises(ToolError, match="FileNotFoundError"):
         Detectron(sys.executable, tmp_path / "absent.pth", "cpu")
+
+
+class Hostile:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"model": {"weight": CIHP["weight"]}}, "another architecture: 1 missing, 0 of another shape, such as bias"),
+        ({**CIHP, "bias": torch.zeros(3)}, "another architecture: 0 missing, 1 of another shape, such as bias"),
+    ],
+    ids=["missing", "shape"],
+)
+def test_weights_of_another_network_are_refused(detectron2, tmp_path, content, told):
+    torch.save(content, tmp_path / "cihp.pth")
+    with pytest.raises(ToolError, match=told):
+        Detectron(sys.executable, tmp_path / "cihp.pth", "cpu")
+
+
+def test_a_hostile_file_is_not_run_by_detectron2_either(detectron2, tmp_path):
+    torch.save({"model": CIHP, "hooks": Hostile(tmp_path / "ran")}, tmp_path / "cihp.pth")
+    with pytest.raises(ToolError, match="Weights only load failed"):
+        Detectron(sys.executable, tmp_path / "cihp.pth", "cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_bare_state_dict_is_taken_too(detectron2, tmp_path):
+    torch.save(CIHP, tmp_path / "cihp.pth")
+    assert len(Detectron(sys.executable, tmp_path / "cihp.pth", "cpu")(picture())[0]) == 2
 
 
 def test_detectron2_that_fails_on_the_way_is_told(detectron2, tmp_path):
