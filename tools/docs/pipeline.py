@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 
+from workflow import zoo
 from workflow.environments import ENVIRONMENTS
 from workflow.stage import File, Port, Stage
-from workflow.stages import PIPELINE
+from workflow.stages import PIPELINE, STAGES
 
 _HEAD = """\
 # The pipeline
@@ -58,6 +60,17 @@ def _fields(stage: Stage) -> list[str]:
     return lines
 
 
+def _weights(stage: str, backend: str) -> str:
+    """Entries of the zoo's list that name the backend, or one of the recipes that its settings choose from."""
+    declared = STAGES[stage].backends[backend].weights
+    recipes = tuple(template[len("for:") : template.index("{")] for template in declared if template.startswith("for:"))
+    found: dict[str, None] = {}
+    for entry in zoo.manifest().weights.values():
+        if any(who == f"{stage}/{backend}" or (recipes and who.startswith(recipes)) for who in entry.backends):
+            found[re.sub(r"-[0-9.]+b$", "-*", entry.name)] = None
+    return ", ".join(found)
+
+
 def page() -> str:
     """Text of the page."""
     lines = [_HEAD.rstrip("\n")]
@@ -69,15 +82,15 @@ def page() -> str:
         "",
         "## Resources and environments",
         "",
-        "| stage | backend | class | threads | memory, MB | environment | version |",
-        "|---|---|---|---|---|---|---|",
+        "| stage | backend | class | threads | memory, MB | environment | version | weights |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for stage in PIPELINE:
         for name, backend in stage.backends.items():
             need = backend.resources
             lines.append(
                 f"| {stage.name} | {name} | {need.gpu_class} | {need.threads} | {need.mem_mb} | "
-                f"`envs/{backend.env}.yaml` | {backend.version} |"
+                f"`envs/{backend.env}.yaml` | {backend.version} | {_weights(stage.name, name)} |"
             )
     lines += ["", "| environment | for | packages it names |", "|---|---|---|"]
     for name, environment in ENVIRONMENTS.items():
