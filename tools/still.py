@@ -15,6 +15,12 @@ def lab(rgb: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab).astype(np.float32) * _FROM_8BIT - _ZERO
 
 
+def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distance of two pictures' colours, shape (H, W), float32, from two (H, W, 3), float32."""
+    difference = cv2.subtract(a, b)
+    return cv2.sqrt(cv2.transform(cv2.multiply(difference, difference), np.ones((1, 3), np.float32)))
+
+
 def middle(colours: np.ndarray, chosen: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Median colour of every pixel over the frames chosen for it.
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-import cv2
 import numpy as np
 
 from tools.layering import HALF, Layering
-from tools.layers.missing import DRESSED, candidates, disc, doubtful, height_of, hidden, persistent
-from tools.layers.standing import Standing, find
+from tools.layers import passing, standing
+from tools.layers.dressed import dressed
+from tools.layers.missing import candidates, doubtful, height_of, hidden, persistent
 from workflow.stages.crop import Crop
 from workflow.stages.layers import GeometryParams, Layers
 from workflow.stages.surface import Surface
@@ -37,7 +37,8 @@ class _Frame:
     human: np.ndarray  # bool
     body: np.ndarray  # bool, silhouette
     piece: np.ndarray  # bool, candidate occluder
-    standing: np.ndarray  # bool, what is known to stand in front
+    thing: np.ndarray  # bool, what is known to stand or to pass in front
+    inside: np.ndarray  # bool, pixels of the source
     valid: bool
 
 
@@ -48,10 +49,11 @@ def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
     agreement = []
     for frame, others in _windows(_frames(params, crop, surface)):
         reach = int(_MOTION * height_of(frame.body) * _NEIGHBOURS) if frame.piece.any() else 0
-        covered = persistent(frame.piece, [other.piece for other in others if other.valid], reach)
-        covered |= frame.standing
-        seen = frame.human & ~covered
-        layers.add(seen, covered, frame.matte)
+        piece = persistent(frame.piece, [other.piece for other in others if other.valid], reach)
+        thing = frame.thing | piece
+        seen = frame.human & ~thing
+        covered = thing & dressed(frame.body, seen, thing, frame.inside) if thing.any() else thing
+        layers.add(seen, covered, np.where(thing, 0, frame.matte))
         if valid[frame.index]:
             visible = frame.body & ~covered
             union = float((seen | visible).sum())
@@ -63,15 +65,17 @@ def split(params: GeometryParams, crop: Crop, surface: Surface) -> Layers:
 
 def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_Frame]:
     scale = max(crop.rgb.frame_shape[:2]) / _REFERENCE_px if crop.rgb.frame_shape else 1.0
-    stands = find(crop, surface)
+    stands, passes = standing.find(crop, surface), passing.find(crop, surface)
     rows = zip(crop.matte, crop.inside, surface.depth)
     for t, (matte, inside, depth) in enumerate(rows):
         human = matte >= HALF
         body = depth > 0
-        piece, standing = np.zeros_like(human), np.zeros_like(human)
+        piece, thing = np.zeros_like(human), np.zeros_like(human)
         valid = bool(crop.valid[t] and surface.valid[t])
         if valid and stands is not None:
-            standing = before_body(stands, crop.rgb[t], crop.crop_from_source[t], body, human)
+            thing |= stands.in_frame(crop.rgb[t], crop.crop_from_source[t])
+        if valid and passes is not None:
+            thing |= passes.in_frame(t, human.shape)
         if valid and human.any():
             missing = body & ~human & inside
             if missing.sum() >= params.min_area * body.sum():
@@ -79,16 +83,7 @@ def _frames(params: GeometryParams, crop: Crop, surface: Surface) -> Iterator[_F
                 doubt, unseen = doubtful(body, *joints), hidden(body, *joints)
                 depth_px = params.min_depth_px * scale
                 piece = candidates(crop.rgb[t], body, human, doubt, unseen, inside, params.min_area, depth_px)
-        yield _Frame(t, matte, human, body, piece, standing, valid)
-
-
-def before_body(
-    stands: Standing, rgb: np.ndarray, crop_from_source: np.ndarray, body: np.ndarray, human: np.ndarray
-) -> np.ndarray:
-    """Where what stands in front covers the dressed body, shape (H, W), bool."""
-    margin = disc(max(round(DRESSED * height_of(body)), 1))
-    there = stands.in_frame(rgb, crop_from_source)
-    return there & ((cv2.dilate(body.astype(np.uint8), margin) > 0) | human)
+        yield _Frame(t, matte, human, body, piece, thing, inside, valid)
 
 
 def _windows(frames: Iterator[_Frame]) -> Iterator[tuple[_Frame, list[_Frame]]]:

@@ -51,7 +51,7 @@ STAGE = Stage(
     outputs=(Layers,),
     backends={
         "geometry": Backend(
-            "core", GeometryParams, Resources(threads=1, mem_mb=1_500), version=2, summary="body and matte"
+            "core", GeometryParams, Resources(threads=1, mem_mb=1_500), version=3, summary="body and matte"
         )
     },
     default="geometry",
