@@ -37,7 +37,8 @@ def settings_of(backend: Backend, raw: Mapping[str, Any]) -> Params:
     types = typing.get_type_hints(backend.params)
     faults = [f"{key}: unknown key; one of {', '.join(types)}" for key in raw if key not in types]
     for key in (key for key in raw if key in types):
-        allowed = typing.get_args(types[key]) or (types[key],)
+        container = typing.get_origin(types[key]) is dict
+        allowed = (dict,) if container else typing.get_args(types[key]) or (types[key],)
         if type(raw[key]) not in ((*allowed, int) if float in allowed else allowed):
             wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
             faults.append(f"{key}: is {raw[key]!r}, expected {wanted}")
