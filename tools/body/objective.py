@@ -5,7 +5,12 @@ are robust (Geman and McClure 1987). Temporal terms are speeds and accelerations
 and at 50 frames per second are treated alike. Derivatives are exact but for the dependence of temporal terms on the
 shape, which is left out.
 
-Shapes: T time, P points, N unknowns of a frame, B betas.
+Landmarks are compared bone by bone, as in the fit of Xiang et al. ("Monocular Total Capture", CVPR 2019), not place by
+place: where a network is wrong about the lean of the trunk or the direction of an upper arm, all that hangs on it is
+shifted, and a robust loss on places then rejects what the network knows of the wrist. Of a bone only the direction is
+taken: lengths are the body model's, where networks give those of a mean person, and feet half as long as they are.
+
+Shapes: T time, P points, K bones, N unknowns of a frame, B betas.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tools.body.chain import FREE_JOINTS, NUM_UNKNOWNS, Carried, Posed, State
-from tools.body.observations import LEFT_HIP, OBSERVED, RIGHT_HIP, Observations
+from tools.body.observations import BONES, LEFT_HIP, OBSERVED, RIGHT_HIP, Observations
 from tools.body.priors import PosePrior
 from tools.body.solver import System
 
@@ -31,6 +36,7 @@ _NEAREST_m = 0.15  # a point must stay this far in front of the camera
 _SPREAD_2D = torch.ones(NUM_OBSERVED, dtype=torch.float64)
 _SPREAD_2D[[LEFT_HIP, RIGHT_HIP]] = 1.5
 _SPREAD_2D[23:] = 1.7
+_STARTS, _ENDS = (list(points) for points in zip(*BONES))
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Weights:
     Attributes:
         pixel_m: Of a keypoint, at the person's distance.
         pixel_scale_m: Scale of its robust loss.
-        landmark_m: Of a landmark.
+        landmark_m: Of the vector of a bone between two landmarks.
         landmark_scale_m: Scale of its robust loss.
         acceleration: Of the carried points that are smoothed, m/s^2.
         depth_acceleration: Of the pelvis along the line of sight, m/s^2.
@@ -54,8 +60,8 @@ class Weights:
 
     pixel_m: float = 0.02
     pixel_scale_m: float = 0.034
-    landmark_m: float = 0.07
-    landmark_scale_m: float = 0.1
+    landmark_m: float = 0.1
+    landmark_scale_m: float = 0.15
     acceleration: float = 8.0
     depth_acceleration: float = 2.0
     burst: float = 0.7
@@ -99,8 +105,11 @@ class Objective:
         middle = (self.rays * seen.weight_TP[..., None]).sum(1) / seen.weight_TP.sum(1, keepdim=True).clamp_min(1e-9)
         self.sight_T3 = torch.nn.functional.normalize(torch.cat([middle, torch.ones_like(middle[:, :1])], 1), dim=1)
         self.still_TF = still_feet(self.rays * depth_T[:, None, None], seen.weight_TP, fps)
-        self.hip_mean = torch.zeros(NUM_OBSERVED, dtype=torch.float64)
-        self.hip_mean[[LEFT_HIP, RIGHT_HIP]] = 0.5
+        rest_K3 = _bones(carried.rest_P3)
+        seen_TK3 = torch.nn.functional.normalize(_bones(seen.xyz_TP3), dim=-1)
+        self.bones_TK3 = seen_TK3 * rest_K3.norm(dim=-1, keepdim=True)
+        known = seen.xyz_weight_TP
+        self.bone_weight_TK = torch.minimum(known[:, _STARTS], known[:, _ENDS])
 
     def with_weights(self, **changes: float) -> Objective:
         """The same clip under other weights."""
@@ -129,10 +138,9 @@ class Objective:
         flat = (points[..., :2] / depth - self.rays) * scale[..., None]
         cost_2d, robust_2d = _geman_mcclure(flat.square().sum(-1), w.pixel_scale_m / w.pixel_m)
         weight_2d = seen.weight_TP
-        hips = (points * self.hip_mean[:, None]).sum(1, keepdim=True)
-        solid = (points - hips - seen.xyz_TP3) / w.landmark_m
+        solid = (_bones(points) - self.bones_TK3) / w.landmark_m
         cost_3d, robust_3d = _geman_mcclure(solid.square().sum(-1), w.landmark_scale_m / w.landmark_m)
-        weight_3d = seen.xyz_weight_TP
+        weight_3d = self.bone_weight_TK
         cost = float((weight_2d * cost_2d).sum() + (weight_3d * cost_3d).sum())
         if system is None or jacobian is None:
             return cost
@@ -141,12 +149,12 @@ class Objective:
         both = torch.cat([jacobian[:, :NUM_OBSERVED], by_betas], -1)
         ahead = points[..., :2] / depth
         rows_2d = (both[..., :2, :] - ahead[..., None] * both[..., 2:, :]) * (scale[..., None] / depth)[..., None]
-        hips_by = torch.einsum("p,tpcn->tcn", self.hip_mean, both)[:, None]
-        rows_3d = (both - hips_by) / w.landmark_m
+        rows_3d = (both[:, _ENDS] - both[:, _STARTS]) / w.landmark_m
         share_2d, share_3d = weight_2d * robust_2d, weight_3d * robust_3d
-        rows = torch.cat([rows_2d * share_2d.sqrt()[..., None, None], rows_3d * share_3d.sqrt()[..., None, None]], 2)
-        values = torch.cat([flat * share_2d.sqrt()[..., None], solid * share_3d.sqrt()[..., None]], 2)
-        rows, values = rows.flatten(1, 2), values.flatten(1)
+        rows_2d, rows_3d = rows_2d * share_2d.sqrt()[..., None, None], rows_3d * share_3d.sqrt()[..., None, None]
+        flat, solid = flat * share_2d.sqrt()[..., None], solid * share_3d.sqrt()[..., None]
+        rows = torch.cat([rows_2d.flatten(1, 2), rows_3d.flatten(1, 2)], 1)
+        values = torch.cat([flat.flatten(1), solid.flatten(1)], 1)
         n = NUM_UNKNOWNS
         squared = rows.mT @ rows
         gradient = (rows.mT @ values[..., None])[..., 0]
@@ -204,6 +212,11 @@ class Objective:
             system.shared_BB += shape * torch.eye(len(state.betas_B), dtype=torch.float64)
             system.gradient_B += shape * state.betas_B
         return cost
+
+
+def _bones(points_P3: Tensor) -> Tensor:
+    """Vectors of `BONES`, (..., K, 3), between points of which the observed ones are the first, (..., P, 3)."""
+    return points_P3[..., _ENDS, :] - points_P3[..., _STARTS, :]
 
 
 def still_feet(across_TP2: Tensor, weight_TP: Tensor, fps: float) -> Tensor:

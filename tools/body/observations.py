@@ -24,6 +24,13 @@ OBSERVED = (
 NOSE, LEFT_EAR, RIGHT_EAR = 0, 3, 4
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 5, 6, 11, 12
 TORSO = (LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP)
+# Pairs of observed points between which landmarks are compared: limbs, torso with both diagonals, and head.
+BONES = (
+    (5, 7), (7, 9), (9, 23), (9, 24), (9, 25), (6, 8), (8, 10), (10, 26), (10, 27), (10, 28),
+    (11, 13), (13, 15), (15, 17), (15, 18), (15, 19), (12, 14), (14, 16), (16, 20), (16, 21), (16, 22),
+    (11, 5), (12, 6), (11, 6), (12, 5), (5, 6), (11, 12),
+    (5, 3), (6, 4), (5, 4), (6, 3), (5, 0), (6, 0), (3, 0), (4, 0), (3, 1), (4, 2),
+)  # fmt: skip
 MIN_CONFIDENCE = 0.3  # of a joint that counts as seen
 MIN_JOINTS = 4  # seen joints in a frame that can be fitted
 _SHOULDERS, _ANKLES = (LEFT_SHOULDER, RIGHT_SHOULDER), (15, 16)

@@ -8,16 +8,15 @@ import cv2
 import numpy as np
 
 from tools.scene.difference import farthest_channel
+from tools.scene.exemplar import complete
 
 _CLOSEST = 9  # donors nearest in time that vote, when the camera moves
 _GAIN = (0.75, 1.33)  # range of exposure differences that are corrected
 _CONFIRMED = 3  # donors that must agree for a pixel of the plate to be relied on
 _OTHER = 26.0  # 8-bit difference from the plate that is another thing
 _NONE = 1000  # sorted behind all colours
-_TEXTURE_px = 24  # of known picture round a hole from which texture is taken
-_TINT_px, _TINT = 10.0, 0.75  # scale from which on colours come from the diffusion, and to which share
+_TEXTURE_px = 72  # of known picture round a hole from which texture is taken
 _LARGE_HOLE = 400  # px from which on texture is copied
-_LARGEST_HOLE = 60_000  # px, with the picture round it, up to which texture is copied at full size
 _MIN_COMMON = 400  # px two frames must share for their exposures to be compared
 
 
@@ -164,7 +163,7 @@ def match_exposure(picture: np.ndarray, clear: np.ndarray, target: np.ndarray, t
 def inpaint(
     plate: Plate, needed: np.ndarray, radius_px: int, neighbour: Plate | None, plate_from_neighbour: np.ndarray | None
 ) -> None:
-    """Give every needed pixel a colour: what a finished plate beside it shows, then inpainting (Telea 2004).
+    """Give every needed pixel a colour: what a finished plate beside it shows, then inpainting.
 
     Args:
         plate: Changed in place; filled pixels get state 2.
@@ -195,8 +194,8 @@ def inpaint(
 def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: int) -> np.ndarray:
     """Inpaint: large holes by copied texture, small ones by diffusion.
 
-    Large holes take patches from the rest of the picture (shift maps, He and Sun, ECCV 2012, as in OpenCV's xphoto);
-    diffusion (Telea 2004) would smear them.
+    Large holes are completed with patches of the picture round them (`exemplar`),
+    which diffusion (Telea 2004) would smear.
 
     Args:
         rgb: Shape (h, w, 3), uint8.
@@ -215,21 +214,9 @@ def fill(rgb: np.ndarray, missing: np.ndarray, absent: np.ndarray, radius_px: in
     out = rgb.copy()
     unknown = missing[part] | absent[part]
     picture = np.ascontiguousarray(rgb[part])
-    smooth = cv2.inpaint(picture, unknown.astype(np.uint8), radius_px, cv2.INPAINT_TELEA)
-    filled = smooth
-    if missing.sum() >= _LARGE_HOLE and min(unknown.shape) >= 2 * _TEXTURE_px and unknown.mean() < 0.6:
-        zoom = min(1.0, float(np.sqrt(_LARGEST_HOLE / unknown.size)))
-        size = (max(int(unknown.shape[1] * zoom), 8), max(int(unknown.shape[0] * zoom), 8))
-        lab = cv2.cvtColor(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab)
-        seen = cv2.resize(unknown.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) == 0
-        textured = np.zeros_like(lab)
-        cv2.setRNGSeed(0)
-        cv2.xphoto.inpaint(lab, seen.astype(np.uint8) * 255, textured, cv2.xphoto.INPAINT_SHIFTMAP)
-        copied = cv2.resize(
-            cv2.cvtColor(textured, cv2.COLOR_Lab2RGB), unknown.shape[::-1], interpolation=cv2.INTER_CUBIC
-        )
-        # Texture from the copy, colours of larger areas from the diffusion: no patch must stand out.
-        tint = cv2.GaussianBlur(smooth.astype(np.float32) - copied.astype(np.float32), (0, 0), _TINT_px)
-        filled = np.clip(copied + _TINT * tint, 0, 255).round().astype(np.uint8)
+    if missing.sum() >= _LARGE_HOLE:
+        filled = complete(picture, unknown)
+    else:
+        filled = cv2.inpaint(picture, unknown.astype(np.uint8), radius_px, cv2.INPAINT_TELEA)
     out[part][unknown] = filled[unknown]
     return out

@@ -117,7 +117,7 @@ STAGE = Stage(
     outputs=(Body,),
     backends={
         "smplify": Backend(
-            "body", SmplifyParams, Resources(threads=1, mem_mb=2_000), version=2, summary="reprojection fit"
+            "body", SmplifyParams, Resources(threads=1, mem_mb=2_000), version=3, summary="reprojection fit"
         ),
         "easymocap_fit": Backend(
             "body",
@@ -146,7 +146,7 @@ STAGE = Stage(
             PareParams,
             Resources(threads=2, mem_mb=5_000, gpu_class="gpu-small"),
             weights=("pare-checkpoint",),
-            version=2,
+            version=3,
             summary="PARE in our own module, refined by our fit",
         ),
     },

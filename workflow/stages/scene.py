@@ -31,7 +31,7 @@ class Scene(Artifact):
 
 @dataclass(frozen=True)
 class TemporalParams(Params):
-    """Pixels of other frames, camera motion compensated; OpenCV inpainting for what no frame shows."""
+    """Pixels of other frames, camera motion compensated; patches of the picture for what no frame shows."""
 
     dilate_px: int = 8  # by which the human grows before it is removed, px at 512 (hair, soft shadow edge)
     samples: int = 24  # frames of the clip that are searched for the background
@@ -61,12 +61,15 @@ STAGE = Stage(
     inputs=(Frames, Parsing, Crop, Layers),
     outputs=(Scene,),
     backends={
-        "temporal": Backend("core", TemporalParams, Resources(threads=2, mem_mb=2_500), summary="temporal fill"),
+        "temporal": Backend(
+            "core", TemporalParams, Resources(threads=2, mem_mb=2_500), version=2, summary="temporal fill"
+        ),
         "lama": Backend(
             "networks",
             LamaParams,
             Resources(threads=2, mem_mb=6_000, gpu_class="gpu-small"),
             weights=("big-lama",),
+            version=2,
             summary="temporal fill, then LaMa",
         ),
     },

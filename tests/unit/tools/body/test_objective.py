@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.unit.tools.body.doll_clips import SIZE, make_clip
-from tools.body.chain import NUM_UNKNOWNS
+from tools.body.chain import FREE_JOINTS, NUM_UNKNOWNS
 from tools.body.initialise import initial_state
 from tools.body.objective import NUM_OBSERVED, Objective, Weights, still_feet
 from tools.body.observations import observe
+from workflow.conventions import SMPL_JOINTS
 
 CENTRE = ((SIZE[1] - 1) / 2, (SIZE[0] - 1) / 2)
 
@@ -50,6 +53,31 @@ def test_gradient_by_shape_matches_differences_without_temporal_terms(problem):
         step[k] = eps
         change = objective(state.moved(still, step), False)[0] - objective(state.moved(still, -step), False)[0]
         assert float(system.gradient_B[k]) == pytest.approx(change / (2 * eps), rel=1e-3, abs=1e-3)
+
+
+def _with_landmarks(problem, carried, xyz):
+    clip, seen, _, state = problem
+    changed = replace(seen, xyz_TP3=xyz)
+    return Objective(*carried, changed, state.transl_T3[:, 2], clip.fps, Weights())
+
+
+def test_lengths_of_landmarks_do_not_matter(problem, carried):
+    _, seen, objective, state = problem
+    larger = _with_landmarks(problem, carried, 1.3 * seen.xyz_TP3)
+    assert larger(state, False)[0] == pytest.approx(objective(state, False)[0], rel=1e-9)
+    turned = _with_landmarks(problem, carried, seen.xyz_TP3 * torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+    assert turned(state, False)[0] > 1.05 * objective(state, False)[0]
+
+
+def test_a_trunk_that_leans_wrongly_does_not_move_the_forearms(problem, carried):
+    _, seen, objective, state = problem
+    leaning = seen.xyz_TP3.clone()
+    leaning[:, [*range(11), *range(23, NUM_OBSERVED)], 2] -= 0.15
+    elbows = [3 + 3 * FREE_JOINTS.index(SMPL_JOINTS.index(f"{side}_elbow")) for side in ("left", "right")]
+    forearms = [column + axis for column in elbows for axis in range(3)]
+    before, after = (o(state, True)[1].gradient_TN for o in (objective, _with_landmarks(problem, carried, leaning)))
+    torch.testing.assert_close(after[:, forearms], before[:, forearms], rtol=0, atol=1e-9)
+    assert float((after[:, 3:6] - before[:, 3:6]).abs().max()) > 1.0  # the trunk is turned
 
 
 def test_points_behind_the_camera_cost_everything(problem):
