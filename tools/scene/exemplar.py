@@ -22,6 +22,7 @@ _SEARCHED = 2  # coarsest levels, at which all offsets are tried; finer ones try
 _ITERATIONS = (16, 8, 4, 2, 1)  # from coarse to fine; finer levels as the last
 _KEPT = 40  # most frequent offsets that a finer level tries, each with its eight neighbours
 _ASIDE = 0.05  # of the shorter side: farthest offset from row or column
+_REACH = 0.3  # of the height: farthest offset along a column; from farther, grass would climb up walls
 _ASIDE_COST = 1.0  # squared Lab difference per pixel of the finest level, for leaving row or column
 _DECAY_px = 84.0  # depth in the hole over which votes lose 1 - 1/e of their weight
 
@@ -124,7 +125,8 @@ def _upright(height: int, width: int) -> np.ndarray:
     """All offsets along rows and columns, shape (O, 2)."""
     aside = max(1, round(_ASIDE * min(height, width)))
     along_row = {(dx, dy) for dy in range(-aside, aside + 1) for dx in range(1 - width, width)}
-    along_column = {(dx, dy) for dx in range(-aside, aside + 1) for dy in range(1 - height, height)}
+    reach = max(1, round(_REACH * height))
+    along_column = {(dx, dy) for dx in range(-aside, aside + 1) for dy in range(-reach, reach + 1)}
     return np.array(sorted((along_row | along_column) - {(0, 0)}))
 
 
