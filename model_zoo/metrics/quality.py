@@ -17,6 +17,7 @@ _BASE_px = 4  # half the distance over which depth is differentiated: float16 is
 _STEEP_m = 0.06  # a larger difference over that distance is an edge, no slope
 _STILL = 0.003  # of the body's size per frame: what trembles less than this stands still
 _RING_px = 9
+_COARSE_px = 4.0  # blur after which only coarse structure is left
 _STEP = 0.5  # levels: pictures that differ by less on average are alike
 
 
@@ -110,7 +111,9 @@ FIGURES: dict[str, Meaning] = {
     "normal_depth_deg": Meaning("deg", "angle between the normals and the slope of the depth, median", 1),
     "recomposition": Meaning("levels", "human, occluder and scene put together against the frame", 1),
     "sharpness": Meaning("", "Laplacian variance of the human (log2)", 0),
-    "scene_sharpness": Meaning("", "picture gradient of the scene where filled over that beside it (log2)", -1),
+    "scene_sharpness": Meaning(
+        "", "fine over coarse gradients of the scene where filled, against beside it (log2)", -1
+    ),
     "jerk_mm": Meaning("mm/frame\u00b3", "third difference of the body's joints, median", 1),
     "motion": Meaning("mm/frame", "movement of the body's joints", 0),
     "in_view": Meaning("%", "joints of the body inside the picture", -1),
@@ -226,9 +229,9 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float | None:
     return int((a & b).sum()) / union if union else None
 
 
-def _slope(luma: np.ndarray) -> np.ndarray:
-    """Length of the picture's gradient after a blur of 1 px, (H, W)."""
-    smooth = cv2.GaussianBlur(luma, (0, 0), 1.0)
+def _slope(luma: np.ndarray, blur_px: float = 1.0) -> np.ndarray:
+    """Length of the picture's gradient after a blur, (H, W)."""
+    smooth = cv2.GaussianBlur(luma, (0, 0), blur_px)
     return cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
 
 
@@ -241,13 +244,19 @@ def _outline_contrast(slope: np.ndarray, human: np.ndarray) -> float | None:
 
 
 def _scene_sharpness(frame: Frame) -> float | None:
-    """How much finer or coarser the filled part of the scene is than what lies beside it."""
+    """How much finer or coarser the filled part of the scene is than what lies beside it.
+
+    Gradients that a slight blur leaves, over those that a strong one leaves: a plain wall has little of both, a smear
+    little of the first only (the idea of Crete et al., "The Blur Effect", 2007: blur changes what is blurred already least).
+    """
     within = _shrunk(frame.removed, 3)
     beside = _grown(frame.removed, 2 * _RING_px) & ~_grown(frame.removed, 3) & frame.inside & ~frame.occluder
     if within.sum() < 100 or beside.sum() < 100:
         return None
-    slope = _slope(cv2.cvtColor(frame.scene, cv2.COLOR_RGB2GRAY).astype(np.float32))
-    return float(np.log2((slope[within].mean() + 1.0) / (slope[beside].mean() + 1.0)))
+    luma = cv2.cvtColor(frame.scene, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine, coarse = _slope(luma), _slope(luma, _COARSE_px)
+    here, there = ((fine[part].mean() + 1.0) / (coarse[part].mean() + 1.0) for part in (within, beside))
+    return float(np.log2(here / there))
 
 
 def _recomposition(frame: Frame) -> float | None:

@@ -56,7 +56,7 @@ STAGE = Stage(
     "gather all layers of a shard in one Zarr store",
     inputs=(CLIPS, Frames, Keypoints, Body, Parsing, Crop, Canonical, Surface, Layers, Scene, BODY_MODEL),
     outputs=(SHARD,),
-    backends={"zarr": Backend("dataset", ZarrParams, Resources(threads=2, mem_mb=2_500), version=2, summary="Zarr v3")},
+    backends={"zarr": Backend("dataset", ZarrParams, Resources(threads=2, mem_mb=2_500), version=3, summary="Zarr v3")},
     default="zarr",
 )
 
