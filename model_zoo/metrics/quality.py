@@ -247,7 +247,8 @@ def _scene_sharpness(frame: Frame) -> float | None:
     """How much finer or coarser the filled part of the scene is than what lies beside it.
 
     Gradients that a slight blur leaves, over those that a strong one leaves: a plain wall has little of both, a smear
-    little of the first only (the idea of Crete et al., "The Blur Effect", 2007: blur changes what is blurred already least).
+    little of the first only. What is blurred already changes little under a slight blur (Crete et al., "The Blur
+    Effect", 2007).
     """
     within = _shrunk(frame.removed, 3)
     beside = _grown(frame.removed, 2 * _RING_px) & ~_grown(frame.removed, 3) & frame.inside & ~frame.occluder

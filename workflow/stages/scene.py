@@ -35,7 +35,7 @@ class TemporalParams(Params):
 
     dilate_px: int = 8  # by which the human grows before it is removed, px at 512 (hair, soft shadow edge)
     samples: int = 24  # frames of the clip that are searched for the background
-    inpaint_radius_px: int = 5  # of what the inpainting looks at round a pixel; where no frame shows the background
+    inpaint_radius_px: int = 5  # of the diffusion that closes small holes where no frame shows the background
 
     def faults(self) -> list[str]:
         """See `Params.faults`."""
