@@ -84,7 +84,7 @@ def find(crop: Crop, surface: Surface) -> Passing | None:
     if scene is None or area == 0:
         return None
     search = _Search(crop, surface, scene, height, area)
-    if not any(search.beside(search.look(t)).any() for t in map(int, valid[::_STRIDE])):
+    if not any(search.things(search.look(t)).any() for t in map(int, valid[::_STRIDE])):
         return None
     return search.run()
 
@@ -120,9 +120,11 @@ class _Search:
     def look(self, t: int) -> _Look:
         return _look(self._crop, self._surface, t)
 
-    def beside(self, look: _Look) -> np.ndarray:
+    def things(self, look: _Look) -> np.ndarray:
         """Things that move beside the subject, shape (h, w), bool."""
-        changed, _ = self._scene.compare(look.rgb, look.matrix)
+        return self._beside(look, self._scene.compare(look.rgb, look.matrix)[0])
+
+    def _beside(self, look: _Look, changed: np.ndarray) -> np.ndarray:
         return self._solid(changed & _off(look, _MARGIN * self._height) & look.inside)
 
     def run(self) -> Passing:
@@ -163,7 +165,7 @@ class _Search:
             seed = np.zeros(shape, bool)
             if self._valid[t]:
                 codes = _codes(look.rgb)
-                seed = self._solid(changed & _off(look, _MARGIN * self._height) & look.inside)
+                seed = self._beside(look, changed)
                 seen[t] = seed.any()
                 clear[t] = seen[t] and not (seed & ~_off(look, _CLEAR * self._height)).any()
                 of_thing += np.bincount(codes[seed], minlength=_NUM_BINS)

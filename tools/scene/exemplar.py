@@ -12,6 +12,7 @@ Shapes: h, w of the picture; O offsets. Offsets are whole pixels (dx, dy) from a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -41,6 +42,16 @@ class _Level:
     hole: np.ndarray
     scale: int
 
+    @cached_property
+    def sources(self) -> np.ndarray:
+        """Middles of patches that can be copied, shape (h, w), bool."""
+        return _sources(self.hole)
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Middles of patches that touch the hole, shape (h, w), bool."""
+        return _targets(self.hole)
+
 
 def complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fill a hole so that its patches are those of the picture round it.
@@ -54,7 +65,7 @@ def complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     levels = _pyramid(lab, hole)
-    while levels and not _sources(levels[-1].hole).any():
+    while levels and not levels[-1].sources.any():
         levels.pop()
     if not levels:
         return cv2.inpaint(rgb, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
@@ -67,10 +78,11 @@ def complete(rgb: np.ndarray, hole: np.ndarray) -> np.ndarray:
         else:
             finer = cv2.resize(current, (width, height), interpolation=cv2.INTER_CUBIC)
             level.lab = np.where(level.hole[..., None], finer, level.lab)
+        everything = _upright(height, width) if number < _SEARCHED else None
         if offsets is not None:
             offsets = 2 * cv2.resize(offsets.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
         for _ in range(_ITERATIONS[min(number, len(_ITERATIONS) - 1)]):
-            tried = _upright(height, width) if number < _SEARCHED or offsets is None else _useful(offsets, level.hole)
+            tried = everything if everything is not None else _useful(offsets[level.targets])
             offsets, cost = _nearest(level, tried)
             level.lab = _voted(level, offsets, cost)
         current = level.lab
@@ -130,9 +142,9 @@ def _upright(height: int, width: int) -> np.ndarray:
     return np.array(sorted((along_row | along_column) - {(0, 0)}))
 
 
-def _useful(offsets: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The most frequent offsets of a hole and those beside them, shape (O, 2)."""
-    found, count = np.unique(offsets[_targets(hole)].astype(int), axis=0, return_counts=True)
+def _useful(offsets: np.ndarray) -> np.ndarray:
+    """The most frequent of offsets (n, 2) and those beside them, shape (O, 2)."""
+    found, count = np.unique(offsets.astype(int), axis=0, return_counts=True)
     kept = found[np.argsort(-count, kind="stable")[:_KEPT]]
     beside = np.array([(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)])
     tried = np.unique((kept[:, None] + beside).reshape(-1, 2), axis=0)
@@ -148,9 +160,8 @@ def _nearest(level: _Level, tried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     lab = level.lab
     height, width = level.hole.shape
-    sources = _sources(level.hole)
     half = _PATCH_px // 2
-    x, y, w, h = cv2.boundingRect(_targets(level.hole).astype(np.uint8))
+    x, y, w, h = cv2.boundingRect(level.targets.astype(np.uint8))
     top, bottom, left, right = max(y - half, 0), min(y + h + half, height), max(x - half, 0), min(x + w + half, width)
     best = np.zeros((height, width, 2), np.int32)
     cost = np.full((height, width), np.inf, np.float32)
@@ -165,7 +176,7 @@ def _nearest(level: _Level, tried: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         squared = cv2.transform(cv2.multiply(difference, difference), np.ones((1, 3), np.float32))
         found = cv2.boxFilter(squared, -1, (_PATCH_px, _PATCH_px), borderType=cv2.BORDER_REPLICATE)
         found += _ASIDE_COST * level.scale * min(abs(dx), abs(dy))
-        better = sources[moved] & (found < cost[rows, columns])
+        better = level.sources[moved] & (found < cost[rows, columns])
         cost[rows, columns][better] = found[better]
         best[rows, columns][better] = dx, dy
     return best, cost
@@ -175,7 +186,7 @@ def _voted(level: _Level, offsets: np.ndarray, cost: np.ndarray) -> np.ndarray:
     """Colours of the hole: mean of what the patches over a pixel copy there, good ones and those near the rim first."""
     hole = level.hole
     height, width = hole.shape
-    y, x = np.nonzero(_targets(hole) & np.isfinite(cost))
+    y, x = np.nonzero(level.targets & np.isfinite(cost))
     if not len(y):
         return level.lab
     dx, dy = offsets[y, x].T

@@ -7,7 +7,7 @@ from tools.scene.exemplar import complete
 
 
 def checks(height=120, width=160):
-    """A wall with stripes over a floor with rows of tiles, smaller with distance."""
+    """A wall with stripes over a floor with two rows of tiles."""
     y, x = np.mgrid[:height, :width]
     wall = np.where(x // 8 % 2, 170, 200)
     floor = np.where((x // 10 + (y > 90)) % 2, 60, 140)
