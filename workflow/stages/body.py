@@ -41,7 +41,7 @@ class SmplifyParams(Params):
 
     focal_px: Optional[float] = None  # focal length at source size; null means 1.2 * min(height, width)
     iterations: int = 0  # 0 lets the solver stop by itself
-    robust_px: float = 0.03  # scale of the Geman-McClure loss, as a share of a person's height
+    robust_px: float = 0.05  # scale of the Geman-McClure loss, as a share of a person's height
     smooth: float = 1.0  # weight of the temporal terms
     prior: float = 1.0  # weight of the pose prior and the joint limits
 

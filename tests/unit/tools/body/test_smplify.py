@@ -73,7 +73,7 @@ def test_same_input_gives_the_same_bytes(carried, clip, body):
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_very_short_clips(carried, clip, frames):
     short = cut(clip, slice(0, frames))
-    assert error_mm(run(carried, short), short) < 80
+    assert error_mm(run(carried, short), short) < 100
 
 
 def test_person_beside_the_middle_of_the_picture(carried, doll):
